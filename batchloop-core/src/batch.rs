@@ -1,0 +1,411 @@
+//! Batches: the states that a turn has taken, and what can be done with them.
+
+use core::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
+
+use crate::{
+    access::{Access, Local},
+    bench::{Bench, Segment},
+    error::{Fault, Mismatch},
+    me::Me,
+    project::{Field, MAX_DEPTH, Shape},
+    slot::Entered,
+};
+
+/// What becomes of a state whose closure has run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// It goes into the batch that the call answers.
+    Next,
+    /// It waits at its point until something wakes it.
+    Wait,
+    /// It ends: it is dropped, and its slot is free.
+    Release,
+}
+
+/// States that this turn has taken from a point, in address order; consumed by what is done with it.
+///
+/// A batch owns its states' places, not their contents: a hook may still reach a state of a batch until its closure
+/// runs. A state that a hook works on at that very moment, or has ended, is left out.
+///
+/// A batch that is dropped loses nothing: its states go back to the point that they came from, active.
+///
+/// Batches belong to their turn. Keeping one does not compile:
+///
+/// ```compile_fail,E0521
+/// # use batchloop_core::*;
+/// let machine: Machine<u8> = Machine::heap(Capacity::slots(4));
+/// let mut driver = machine.driver().unwrap();
+/// let mut kept = None;
+/// let _ = driver.turn(|cx| kept = Some(cx.arrivals()));
+/// ```
+///
+/// Nor does using one twice:
+///
+/// ```compile_fail,E0382
+/// # use batchloop_core::*;
+/// fn entry(cx: &mut Turn<'_, u8>) {
+///     let new = cx.arrivals();
+///     new.release();
+///     new.release();
+/// }
+/// ```
+pub struct Batch<'t, U, A: Access = Local> {
+    bench: &'t Bench<A>,
+    segment: Segment,
+    /// `None` while nothing says where in the state a `U` is; then the batch is empty.
+    shape: Option<Shape>,
+    types: PhantomData<(fn(U) -> U, Cell<&'t ()>)>,
+}
+
+impl<'t, U, A: Access> Batch<'t, U, A> {
+    pub(crate) fn new(bench: &'t Bench<A>, segment: Segment, shape: Option<Shape>) -> Self {
+        debug_assert!(shape.is_some() || segment.len == 0);
+        Batch {
+            bench,
+            segment,
+            shape,
+            types: PhantomData,
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Option<&Shape> {
+        self.shape.as_ref()
+    }
+
+    pub(crate) fn into_segment(self) -> Segment {
+        ManuallyDrop::new(self).segment
+    }
+
+    /// The same states as a batch of another type.
+    fn reshape<V>(self, shape: Option<Shape>) -> Batch<'t, V, A> {
+        let bench = self.bench;
+        Batch::new(bench, self.into_segment(), shape)
+    }
+
+    /// How many states there are, those included that a hook has ended since.
+    pub fn len(&self) -> usize {
+        self.segment.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.segment.len == 0
+    }
+
+    /// Runs `work` once for each state and does with it what the [`Step`] says; answers those who go on.
+    ///
+    /// *Reentrancy*: the state is locked while `work` has it. A hook on it that comes meanwhile waits or gets `Busy`; a
+    /// wake is remembered, and [`Step::Wait`] then leaves the state active. `work` may use the machine: allocate,
+    /// wake, signal other states.
+    ///
+    /// # Panics
+    ///
+    /// If `work` does: that state is released, the others go back to their points, active, and the panic goes on.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// fn entry(cx: &mut Turn<'_, u32>) {
+    ///     let new = cx.arrivals();
+    ///     let even = cx.stage(point!("halve"), new).advance(|number, _| {
+    ///         *number /= 2;
+    ///         if *number % 2 == 0 { Step::Next } else { Step::Wait }
+    ///     });
+    ///     even.release();
+    /// }
+    /// # let machine: Machine<u32> = Machine::heap(Capacity::slots(4));
+    /// # let six = machine.allocate(6).unwrap();
+    /// # let eight = machine.allocate(8).unwrap();
+    /// # machine.driver().unwrap().turn(entry).unwrap();
+    /// # assert!(machine.is_live(six));
+    /// # assert!(!machine.is_live(eight));
+    /// ```
+    pub fn advance(self, mut work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
+        let mut sweep = Sweep::new(self);
+        while let Some((slot, entered)) = sweep.next() {
+            let offset = sweep.shape.offset;
+            let me = Me::new(sweep.bench.frame, slot, offset, &entered);
+            let lock = entered.lock;
+            let state = lock.payload(offset);
+            // SAFETY: R2, R6: the lock is held, and the batch's shape leads to a `U`.
+            let state = unsafe { &mut *state.cast::<U>() };
+            match work(state, me) {
+                Step::Next => {
+                    lock.keep();
+                    sweep.keep(slot);
+                }
+                Step::Wait => lock.park(),
+                Step::Release => lock.end(),
+            }
+        }
+        sweep.finish()
+    }
+
+    /// Runs `work` once for each state; all go on.
+    ///
+    /// *Reentrancy* and panics: as [`advance`](Self::advance).
+    #[must_use = "a batch that is dropped goes back to its point, active"]
+    pub fn for_each(self, mut work: impl FnMut(&mut U, Me<U, A>)) -> Batch<'t, U, A> {
+        self.advance(|state, me| {
+            work(state, me);
+            Step::Next
+        })
+    }
+
+    /// Splits the batch: those for which `choose` answers `true`, and the others.
+    ///
+    /// Where the scratch space is nearly full, the others are not in address order.
+    ///
+    /// *Reentrancy* and panics: as [`advance`](Self::advance).
+    #[must_use = "a batch that is dropped goes back to its point, active"]
+    pub fn partition(
+        self,
+        mut choose: impl FnMut(&mut U, Me<U, A>) -> bool,
+    ) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
+        let mut sweep = Sweep::new(self);
+        sweep.make_room_for_others();
+        while let Some((slot, entered)) = sweep.next() {
+            let offset = sweep.shape.offset;
+            let me = Me::new(sweep.bench.frame, slot, offset, &entered);
+            let lock = entered.lock;
+            let state = lock.payload(offset);
+            // SAFETY: R2, R6: the lock is held, and the batch's shape leads to a `U`.
+            let state = unsafe { &mut *state.cast::<U>() };
+            let chosen = choose(state, me);
+            lock.keep();
+            if chosen {
+                sweep.keep(slot);
+            } else {
+                sweep.put_aside(slot);
+            }
+        }
+        sweep.finish_both()
+    }
+
+    /// Both batches as one.
+    ///
+    /// Where the scratch space is too full to hold them side by side, the second goes back to its points, active,
+    /// and the turn says [`Progress::More`](crate::Progress::More). Batches of different fields do not mix: that is
+    /// [`Fault::Mismatch`], and the second goes back.
+    #[must_use = "a batch that is dropped goes back to its point, active"]
+    pub fn merge(self, other: Batch<'t, U, A>) -> Batch<'t, U, A> {
+        let (one, another) = match (self.shape, other.shape) {
+            (Some(one), Some(another)) => (one, another),
+            (None, _) => return other,
+            (_, None) => return self,
+        };
+        if !one.same(&another) {
+            self.bench.report(Fault::Mismatch(Mismatch {
+                expected: one.name(),
+                found: another.name(),
+            }));
+            return self;
+        }
+        match self.bench.join(self.segment, other.segment) {
+            Some(joined) => {
+                let bench = self.bench;
+                let _ = (self.into_segment(), other.into_segment());
+                Batch::new(bench, joined, Some(one))
+            }
+            None => {
+                self.bench.backlog.set(true);
+                self
+            }
+        }
+    }
+
+    /// Ends all of them.
+    pub fn release(self) {
+        self.advance(|_, _| Step::Release);
+    }
+
+    /// The batch as one of a field: what a sub-machine works on.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// struct Call { reply: Option<u8> }
+    /// struct Job { call: Call }
+    ///
+    /// fn entry(cx: &mut Turn<'_, Job>) {
+    ///     let new = cx.arrivals();
+    ///     let called = call(cx, new.project(field!(Job, call))).unproject(field!(Job, call));
+    ///     called.release();
+    /// }
+    ///
+    /// fn call<'t>(cx: &mut Context<'t>, calls: Batch<'t, Call>) -> Batch<'t, Call> {
+    ///     cx.stage(point!("reply"), calls).advance(|call, _| match call.reply {
+    ///         Some(_) => Step::Next,
+    ///         None => Step::Wait,
+    ///     })
+    /// }
+    /// # let machine: Machine<Job> = Machine::heap(Capacity::slots(4));
+    /// # machine.allocate(Job { call: Call { reply: Some(1) } }).unwrap();
+    /// # machine.driver().unwrap().turn(entry).unwrap();
+    /// # assert_eq!(machine.live(), 0);
+    /// ```
+    ///
+    /// Deeper than three fields is [`Fault::TooDeep`]; then the answer is empty, and the states go back to their
+    /// point.
+    #[must_use = "a batch that is dropped goes back to its point, active"]
+    pub fn project<V>(self, field: Field<U, V>) -> Batch<'t, V, A> {
+        let Some(mut shape) = self.shape else {
+            return self.reshape(None);
+        };
+        if shape.is_full() {
+            self.bench.report(Fault::TooDeep { limit: MAX_DEPTH });
+            return Batch::new(self.bench, Segment::EMPTY, None);
+        }
+        shape.push(field.info);
+        self.reshape(Some(shape))
+    }
+
+    /// The batch as one of the states that contain the field: undoes [`project`](Self::project).
+    ///
+    /// If the batch was not projected by this field last, that is [`Fault::Mismatch`]; then the answer is empty, and
+    /// the states go back to their point.
+    #[must_use = "a batch that is dropped goes back to its point, active"]
+    pub fn unproject<C>(self, field: Field<C, U>) -> Batch<'t, C, A> {
+        let Some(mut shape) = self.shape else {
+            return self.reshape(None);
+        };
+        if !shape.pop(field.info) {
+            self.bench.report(Fault::Mismatch(Mismatch {
+                expected: field.info.name,
+                found: shape.name(),
+            }));
+            return Batch::new(self.bench, Segment::EMPTY, None);
+        }
+        self.reshape(Some(shape))
+    }
+}
+
+impl<U, A: Access> Drop for Batch<'_, U, A> {
+    fn drop(&mut self) {
+        if self.segment.len > 0 {
+            self.bench.put_back(self.segment);
+            self.bench.shrink(self.segment, 0);
+        }
+    }
+}
+
+impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({} states)", self.len())
+    }
+}
+
+/// One pass over a batch: what is kept moves to the front of its own segment.
+///
+/// Dropped in the middle, as by a panic in user code, it puts back everything but the state that was being worked on.
+struct Sweep<'t, U, A: Access> {
+    bench: &'t Bench<A>,
+    segment: Segment,
+    shape: Shape,
+    read: usize,
+    kept: usize,
+    /// Where those that are put aside begin, and how many they are.
+    aside: usize,
+    others: usize,
+    /// The room that was taken for them, if there was any.
+    buffer: Segment,
+    types: PhantomData<fn(U) -> U>,
+}
+
+impl<'t, U, A: Access> Sweep<'t, U, A> {
+    fn new(batch: Batch<'t, U, A>) -> Self {
+        let batch = ManuallyDrop::new(batch);
+        Sweep {
+            bench: batch.bench,
+            segment: batch.segment,
+            // An unshaped batch is empty, so its shape is never used.
+            shape: batch.shape.unwrap_or(Shape::WHOLE),
+            read: 0,
+            kept: 0,
+            aside: usize::MAX,
+            others: 0,
+            buffer: Segment::EMPTY,
+            types: PhantomData,
+        }
+    }
+
+    /// The next state that this batch still owns, locked.
+    #[inline]
+    fn next(&mut self) -> Option<(u32, Entered<A>)> {
+        while self.read < self.segment.len {
+            let slot = self.bench.get(self.segment.start + self.read);
+            self.read += 1;
+            if let Some(entered) = self.bench.frame.enter::<A>(slot as usize) {
+                return Some((slot, entered));
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn keep(&mut self, slot: u32) {
+        let at = self.segment.start + self.kept;
+        if self.aside == at {
+            // In place: the first of the others makes way.
+            self.bench.put(at + self.others, self.bench.get(at));
+            self.aside += 1;
+        }
+        self.bench.put(at, slot);
+        self.kept += 1;
+    }
+
+    fn make_room_for_others(&mut self) {
+        self.aside = match self.bench.extend(self.segment.len) {
+            Some(buffer) => {
+                self.buffer = buffer;
+                buffer.start
+            }
+            None => self.segment.start,
+        };
+    }
+
+    fn put_aside(&mut self, slot: u32) {
+        self.bench.put(self.aside + self.others, slot);
+        self.others += 1;
+    }
+
+    fn finish(self) -> Batch<'t, U, A> {
+        let this = ManuallyDrop::new(self);
+        let segment = this.bench.shrink(this.segment, this.kept);
+        Batch::new(this.bench, segment, Some(this.shape))
+    }
+
+    fn finish_both(self) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
+        let this = ManuallyDrop::new(self);
+        let others = this.segment.start + this.kept;
+        if this.aside != others {
+            for at in 0..this.others {
+                this.bench.put(others + at, this.bench.get(this.aside + at));
+            }
+        }
+        this.bench.shrink(this.buffer, 0);
+        let segment = this.bench.shrink(this.segment, this.kept + this.others);
+        let (kept, others) = this.bench.split(segment, this.kept);
+        let shape = Some(this.shape);
+        (
+            Batch::new(this.bench, kept, shape),
+            Batch::new(this.bench, others, shape),
+        )
+    }
+}
+
+impl<U, A: Access> Drop for Sweep<'_, U, A> {
+    fn drop(&mut self) {
+        let start = self.segment.start;
+        let runs = [
+            (start, self.kept),
+            (self.aside, self.others),
+            (start + self.read, self.segment.len - self.read),
+        ];
+        for (start, len) in runs {
+            if len > 0 {
+                self.bench.put_back(Segment { start, len });
+            }
+        }
+        self.bench.shrink(self.buffer, 0);
+        self.bench.shrink(self.segment, 0);
+    }
+}

@@ -1,0 +1,228 @@
+//! The limits of a machine, and what they cost.
+
+use core::fmt;
+
+use crate::{
+    access::Word, bitmap::Geometry, frame::FrameCell, lineage::Kin, storage::Index, trie::Node,
+};
+
+/// What happens when the version of a slot has gone round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Wrap {
+    /// The version starts again at 0. A handle that was kept while its slot had exactly 2⁵⁵ tenants (2²³ on 32-bit
+    /// targets), or a multiple of that, is then taken for the new tenant's.
+    #[default]
+    Reuse,
+    /// The slot is retired: no handle is ever mistaken, and the machine has a slot less.
+    Retire,
+}
+
+/// Every limit of a machine.
+///
+/// | limit | what happens at it |
+/// |---|---|
+/// | `slots` | [`Full`](crate::Full) gives the value back, and a slot that frees rings the counter |
+/// | `points` | [`Fault::PointsExhausted`](crate::Fault); the states stay where they were |
+/// | `scopes` | [`Fault::ScopesExhausted`](crate::Fault); the states stay where they were |
+/// | `batch` | what does not fit stays active, and the turn says [`Progress::More`](crate::Progress) |
+/// | `drivers` | [`DriversTaken`](crate::DriversTaken) |
+///
+/// ```
+/// use batchloop_core::Capacity;
+/// const CAPACITY: Capacity = Capacity::slots(1000).points(8).batch(64);
+/// const BYTES: usize = CAPACITY.footprint::<[u8; 64]>().bookkeeping;
+/// const { assert!(BYTES / 1000 <= 16) };
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capacity {
+    pub(crate) slots: usize,
+    pub(crate) points: usize,
+    pub(crate) scopes: usize,
+    pub(crate) batch: usize,
+    pub(crate) drivers: usize,
+    pub(crate) parents: bool,
+    pub(crate) wrap: Wrap,
+    pub(crate) version_bits: u32,
+}
+
+impl Capacity {
+    /// Room for this many states, 16 points, 16 scopes, batches of 256 (or of all the slots, if fewer), one driver
+    /// and no parents.
+    ///
+    /// # Panics
+    ///
+    /// With no slots, or more than 2³² - 1. In a `const` that is an error of the compiler.
+    pub const fn slots(slots: usize) -> Self {
+        assert!(slots > 0, "a machine needs a slot");
+        assert!(
+            slots as u64 <= u32::MAX as u64,
+            "slots are numbered with 32 bits"
+        );
+        Capacity {
+            slots,
+            points: 16,
+            scopes: 16,
+            batch: if slots < 256 { slots } else { 256 },
+            drivers: 1,
+            parents: false,
+            wrap: Wrap::Reuse,
+            version_bits: crate::lifecycle::VERSION_BITS,
+        }
+    }
+
+    /// Room for this many stages of the entry point.
+    ///
+    /// # Panics
+    ///
+    /// Beyond 2¹⁵ - 1.
+    pub const fn points(mut self, points: usize) -> Self {
+        assert!(points < 1 << 15, "points are numbered with 15 bits");
+        self.points = points;
+        self
+    }
+
+    /// Room for this many scopes of the entry point, each iteration counted.
+    ///
+    /// # Panics
+    ///
+    /// Beyond 2¹⁵ - 1.
+    pub const fn scopes(mut self, scopes: usize) -> Self {
+        assert!(scopes < 1 << 15, "scopes are numbered with 15 bits");
+        self.scopes = scopes;
+        self
+    }
+
+    /// At most this many states are taken from a point at once. Some hundreds keep them in the cache from stage to
+    /// stage.
+    ///
+    /// # Panics
+    ///
+    /// At 0.
+    pub const fn batch(mut self, batch: usize) -> Self {
+        assert!(batch > 0, "a batch needs room for a state");
+        self.batch = batch;
+        self
+    }
+
+    /// Room for this many drivers, so that as many threads can run a [`Shared`](crate::Shared) machine.
+    ///
+    /// # Panics
+    ///
+    /// At 0, or beyond the bits of a word.
+    pub const fn drivers(mut self, drivers: usize) -> Self {
+        assert!(drivers > 0 && drivers <= usize::BITS as usize);
+        self.drivers = drivers;
+        self
+    }
+
+    /// Lets states name their parent. Costs three words a slot.
+    pub const fn parents(mut self, parents: bool) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// What happens when the version of a slot has gone round.
+    pub const fn wrap(mut self, wrap: Wrap) -> Self {
+        self.wrap = wrap;
+        self
+    }
+
+    /// Gives the version fewer bits than the word has, so that a test can see it wrap.
+    ///
+    /// # Panics
+    ///
+    /// At 0, or beyond [`Version::BITS`](crate::Version::BITS).
+    pub const fn version_bits(mut self, bits: u32) -> Self {
+        assert!(bits >= 1 && bits <= crate::lifecycle::VERSION_BITS);
+        self.version_bits = bits;
+        self
+    }
+
+    /// The number of slots.
+    pub const fn slot_count(&self) -> usize {
+        self.slots
+    }
+
+    pub(crate) const fn geometry(&self) -> Geometry {
+        Geometry::of(self.slots)
+    }
+
+    /// How many elements [`Parts::sets`](crate::Parts) needs: the free set, the inbox, the entrance and the points.
+    pub const fn set_words(&self) -> usize {
+        (3 + self.points) * self.geometry().words()
+    }
+
+    /// How many elements [`Parts::nodes`](crate::Parts) needs: the root, the scopes and the points.
+    pub const fn nodes(&self) -> usize {
+        1 + self.points + self.scopes
+    }
+
+    /// How many elements [`Parts::kin`](crate::Parts) needs.
+    pub const fn kin(&self) -> usize {
+        if self.parents { self.slots } else { 0 }
+    }
+
+    /// How many elements [`Parts::scratch`](crate::Parts) needs: for each driver two batches, so that one can be
+    /// sorted beside another, and one index for each point, so that each point moves in each turn.
+    pub const fn scratch(&self) -> usize {
+        self.drivers * self.scratch_of_driver()
+    }
+
+    pub(crate) const fn scratch_of_driver(&self) -> usize {
+        2 * self.batch + self.points + 1
+    }
+
+    /// What a machine of these limits takes, in bytes.
+    pub const fn footprint<T>(&self) -> Footprint {
+        let bookkeeping = self.slots * (size_of::<Word>() + size_of::<crate::storage::Place>())
+            + self.set_words() * size_of::<Word>();
+        Footprint {
+            slots: self.slots,
+            payloads: self.slots * size_of::<T>(),
+            bookkeeping,
+            parents: self.kin() * size_of::<Kin>(),
+            fixed: size_of::<FrameCell>()
+                + self.nodes() * size_of::<Node>()
+                + self.scratch() * size_of::<Index>(),
+        }
+    }
+}
+
+/// What a machine takes, in bytes; see [`Capacity::footprint`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Footprint {
+    /// Number of slots.
+    pub slots: usize,
+    /// The states themselves.
+    pub payloads: usize,
+    /// Lifecycle words, places and bitmaps: what grows with the slots.
+    pub bookkeeping: usize,
+    /// Parents.
+    pub parents: usize,
+    /// What does not grow with the slots: the machine itself, the trie, the scratch space.
+    pub fixed: usize,
+}
+
+impl Footprint {
+    /// All of it.
+    pub const fn total(&self) -> usize {
+        self.payloads + self.bookkeeping + self.parents + self.fixed
+    }
+}
+
+impl fmt::Display for Footprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hundredths = self.bookkeeping * 100 / self.slots;
+        write!(
+            f,
+            "{} slots: {} B of states, {}.{:02} B a slot beside them, {} B of parents, {} B fixed, {} B in all",
+            self.slots,
+            self.payloads,
+            hundredths / 100,
+            hundredths % 100,
+            self.parents,
+            self.fixed,
+            self.total()
+        )
+    }
+}

@@ -1,0 +1,191 @@
+//! The change counter: how a driver knows whether it may sleep.
+//!
+//! A driver takes a [`Snapshot`], runs the entry point, and sleeps only while the counter has not moved since. The
+//! protocol is that of an eventcount:
+//!
+//! ```text
+//!   sleeper: announce;  fence;  compare with the snapshot;  wait
+//!   ringer:  count;     fence;  anybody announced? then ring the bell
+//! ```
+//!
+//! The two fences are sequentially consistent, so one of the two sees the other: the sleeper the new count, or the
+//! ringer the announcement. Ringers make no system call while nobody sleeps.
+
+use core::{cell::UnsafeCell, error::Error, fmt, mem::MaybeUninit};
+
+use crate::sync::{AtomicUsize, Ordering, fence};
+
+/// What wakes the thread of a sleeping driver: a futex, an eventfd, an event register.
+pub trait Bell: Sync {
+    /// Ends the sleep that a driver is in or about to enter.
+    ///
+    /// Called from whatever thread or interrupt handler makes the change, so it must neither block nor take a lock.
+    fn ring(&self);
+}
+
+/// The value of a [`ChangeCounter`] at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Snapshot(usize);
+
+/// The counter has a bell already; it keeps the first for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BellTaken;
+
+impl fmt::Display for BellTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the change counter already has a bell")
+    }
+}
+
+impl Error for BellTaken {}
+
+const NO_BELL: usize = 0;
+const SETTING: usize = 1;
+const SET: usize = 2;
+
+/// Counts the changes that a driver has not looked at yet.
+///
+/// It counts in a word of the target and wraps: a driver would miss a change only if exactly 2³² (or 2⁶⁴) of them
+/// fell between two of its looks.
+#[doc(alias = "eventcount")]
+pub struct ChangeCounter {
+    count: AtomicUsize,
+    sleepers: AtomicUsize,
+    state: AtomicUsize,
+    bell: UnsafeCell<MaybeUninit<&'static dyn Bell>>,
+}
+
+// SAFETY: R7: `bell` is written once, between SETTING and SET, by the one thread that won the exchange, and read
+// only after SET was seen; the bell itself is `Sync`.
+unsafe impl Sync for ChangeCounter {}
+
+impl ChangeCounter {
+    /// A counter at zero, with no bell: sleepers must poll.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        ChangeCounter {
+            count: AtomicUsize::new(0),
+            sleepers: AtomicUsize::new(0),
+            state: AtomicUsize::new(NO_BELL),
+            bell: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    /// A counter at zero, with no bell: sleepers must poll.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        ChangeCounter {
+            count: AtomicUsize::new(0),
+            sleepers: AtomicUsize::new(0),
+            state: AtomicUsize::new(NO_BELL),
+            bell: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    /// Gives the counter its bell.
+    ///
+    /// # Errors
+    ///
+    /// [`BellTaken`] if it has one: ringers may be using it at any time, so it cannot be replaced.
+    pub fn set_bell(&self, bell: &'static dyn Bell) -> Result<(), BellTaken> {
+        // ORDERING: Relaxed; nothing is read through SETTING. The winner publishes with the Release store below.
+        self.state
+            .compare_exchange(NO_BELL, SETTING, Ordering::Relaxed, Ordering::Relaxed)
+            .map_err(|_| BellTaken)?;
+        let cell = self.bell.get();
+        // SAFETY: R7: only the winner of the exchange gets here, and nobody reads before SET.
+        unsafe { cell.write(MaybeUninit::new(bell)) };
+        // ORDERING: Release; the partner is the Acquire load in `bell`.
+        self.state.store(SET, Ordering::Release);
+        Ok(())
+    }
+
+    fn bell(&self) -> Option<&'static dyn Bell> {
+        // ORDERING: Acquire; the partner is the Release store in `set_bell`.
+        if self.state.load(Ordering::Acquire) != SET {
+            return None;
+        }
+        let cell = self.bell.get();
+        // SAFETY: R7: SET was seen, so the bell is written and nobody writes it again.
+        let bell = unsafe { cell.read() };
+        // SAFETY: R7: as above, the value is initialised.
+        Some(unsafe { bell.assume_init() })
+    }
+
+    /// The count now. Take it before looking for work.
+    pub fn snapshot(&self) -> Snapshot {
+        // ORDERING: Acquire; the partner is the Release addition in `ring`: a driver that has counted a change sees
+        // what was changed.
+        Snapshot(self.count.load(Ordering::Acquire))
+    }
+
+    /// Whether anything has changed since the snapshot.
+    #[must_use = "a driver that sleeps without asking misses changes"]
+    pub fn moved_since(&self, since: Snapshot) -> bool {
+        self.snapshot() != since
+    }
+
+    /// Counts a change, and rings the bell if a driver sleeps or is about to.
+    ///
+    /// For whoever makes work that belongs to no state yet: a producer that fills a queue, say.
+    ///
+    /// *Progress*: lock-free, and callable from an interrupt handler if the bell is.
+    pub fn ring(&self) {
+        self.count.fetch_add(1, Ordering::Release);
+        // ORDERING: the partner is the fence in `sleep`.
+        fence(Ordering::SeqCst);
+        if self.sleepers.load(Ordering::Relaxed) != 0
+            && let Some(bell) = self.bell()
+        {
+            bell.ring();
+        }
+    }
+
+    /// Calls `wait` unless the counter has moved since the snapshot; answers what it answers.
+    ///
+    /// While `wait` runs, every change rings the bell. `wait` may return early; the driver then looks again.
+    ///
+    /// ```
+    /// use batchloop_core::ChangeCounter;
+    /// let counter = ChangeCounter::new();
+    /// let before = counter.snapshot();
+    /// assert_eq!(counter.sleep(before, || "slept"), Some("slept"));
+    /// counter.ring();
+    /// assert_eq!(counter.sleep(before, || "slept"), None);
+    /// ```
+    pub fn sleep<R>(&self, since: Snapshot, wait: impl FnOnce() -> R) -> Option<R> {
+        struct Announced<'a>(&'a AtomicUsize);
+        impl Drop for Announced<'_> {
+            fn drop(&mut self) {
+                // ORDERING: Relaxed; a ringer that still sees the announcement only rings once too often.
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        if self.moved_since(since) {
+            return None;
+        }
+        // ORDERING: Relaxed; the fence orders it before the load below.
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
+        let _announced = Announced(&self.sleepers);
+        // ORDERING: the partner is the fence in `ring`.
+        fence(Ordering::SeqCst);
+        if self.moved_since(since) {
+            return None;
+        }
+        Some(wait())
+    }
+}
+
+impl Default for ChangeCounter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ChangeCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangeCounter")
+            .field("count", &self.snapshot().0)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! The abstract call stack: where in the program a run stands.
+
+use core::{cell::Cell, fmt, marker::PhantomData};
+
+use crate::{
+    access::{Access, Local},
+    batch::Batch,
+    bench::{Bench, Segment},
+    error::{Fault, Mismatch},
+    point::ProgramPoint,
+    project::Shape,
+    trie::{self, Cursor},
+};
+
+/// Where a run of the entry point stands: what functions below the entry point get, to have points of their own.
+///
+/// It plays the part of the article's dynamic scope, as an explicit argument. A function that gets a `Context` and a
+/// batch of some field's type is a sub-machine: it can be called from several places, with several containing
+/// states, and is compiled once.
+pub struct Context<'t, A: Access = Local> {
+    pub(crate) bench: &'t Bench<A>,
+    pub(crate) cursor: Cursor,
+    turn: PhantomData<Cell<&'t ()>>,
+}
+
+impl<'t, A: Access> Context<'t, A> {
+    pub(crate) fn new(bench: &'t Bench<A>, node: u16) -> Self {
+        Context {
+            bench,
+            cursor: Cursor::at(node),
+            turn: PhantomData,
+        }
+    }
+
+    fn visit(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<u16> {
+        match self.cursor.visit(self.bench.frame, point, iteration) {
+            Ok(visit) => {
+                if let Some(diverged) = visit.diverged {
+                    self.bench.report(Fault::Diverged(diverged));
+                }
+                Some(visit.node)
+            }
+            Err(fault) => {
+                self.bench.report(fault);
+                None
+            }
+        }
+    }
+
+    /// A place where states may wait: the batch arrives here, and those who wait here and may have been woken are
+    /// taken along. The answer is all of them, in address order.
+    ///
+    /// A state's first arrival counts as an activation. Afterwards it is taken only when it has been woken, and that
+    /// may be spurious: the code below must look, not assume.
+    ///
+    /// What goes wrong is the turn's [`Fault`]; then the answer is empty and the states are where they were.
+    ///
+    /// *Progress*: bounded by the arrivals and [`Capacity::batch`](crate::Capacity::batch). A point with nothing
+    /// active costs a few loads, however many states wait there.
+    #[must_use = "a batch that is dropped goes back to its point, active"]
+    pub fn stage<U: 'static>(
+        &mut self,
+        point: &'static ProgramPoint,
+        arriving: Batch<'t, U, A>,
+    ) -> Batch<'t, U, A> {
+        let Some(node) = self.visit(point, 0) else {
+            return self.none();
+        };
+        let shape = arriving.shape();
+        let (set, bound) = match trie::bind(self.bench.frame, node, shape) {
+            Ok(Some(bound)) => bound,
+            Ok(None) => return arriving,
+            Err(fault) => {
+                self.bench.report(fault);
+                return self.none();
+            }
+        };
+        let found = match shape {
+            Some(shape) => shape.same(&bound),
+            None => bound.leaf(self.bench.frame.type_id()) == core::any::TypeId::of::<U>(),
+        };
+        if !found {
+            self.bench.report(Fault::Mismatch(Mismatch {
+                expected: bound.name(),
+                found: shape.map_or(core::any::type_name::<U>(), Shape::name),
+            }));
+            return self.none();
+        }
+        let segment = self.bench.gather(set, arriving.into_segment());
+        Batch::new(self.bench, segment, Some(bound))
+    }
+
+    /// Runs `body` one level deeper in the abstract call stack.
+    ///
+    /// `iteration` tells the rounds of a loop apart; elsewhere it is 0.
+    ///
+    /// What goes wrong is the turn's [`Fault`]; if there is no room for the scope, `body` runs all the same, with
+    /// every stage answering an empty batch.
+    pub fn scope<R>(
+        &mut self,
+        point: &'static ProgramPoint,
+        iteration: u32,
+        body: impl FnOnce(&mut Context<'t, A>) -> R,
+    ) -> R {
+        let Some(node) = self.visit(point, iteration) else {
+            let mut nowhere = Context::new(self.bench, Cursor::NOWHERE);
+            return body(&mut nowhere);
+        };
+        let mut inner = Context::new(self.bench, node);
+        let answer = body(&mut inner);
+        inner.cursor.leave(self.bench.frame);
+        answer
+    }
+
+    /// A batch with nothing in it: for a stage that nothing new arrives at.
+    pub fn none<U>(&self) -> Batch<'t, U, A> {
+        Batch::new(self.bench, Segment::EMPTY, None)
+    }
+
+    /// Ends [`Driver::run`](crate::Driver::run) after this turn.
+    pub fn stop(&mut self) {
+        self.bench.stop.set(true);
+    }
+}
+
+impl<A: Access> fmt::Debug for Context<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bench.frame.nodes.get(self.cursor.parent as usize) {
+            Some(node) => match node.site() {
+                Some(site) => write!(f, "Context({site})"),
+                None => f.write_str("Context(root)"),
+            },
+            None => f.write_str("Context(nowhere)"),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What can go wrong: small types that say what happened and give things back.
+
+use core::{error::Error, fmt};
+
+use crate::point::ProgramPoint;
+
+/// Every slot is in use. The value that found no place is inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Full<T>(pub T);
+
+impl<T> fmt::Debug for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Full(..)")
+    }
+}
+
+impl<T> fmt::Display for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("every slot of the machine is in use")
+    }
+}
+
+impl<T> Error for Full<T> {}
+
+/// The state that the handle named has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stale;
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the state has ended")
+    }
+}
+
+impl Error for Stale {}
+
+/// Why a signal was not delivered. The arguments come back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SignalError<X> {
+    /// The state has ended.
+    Stale(X),
+    /// Somebody works on the state right now.
+    Busy(X),
+}
+
+impl<X> SignalError<X> {
+    /// The arguments that were not delivered.
+    pub fn into_inner(self) -> X {
+        match self {
+            SignalError::Stale(arguments) | SignalError::Busy(arguments) => arguments,
+        }
+    }
+}
+
+impl<X> fmt::Debug for SignalError<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SignalError::Stale(_) => "Stale(..)",
+            SignalError::Busy(_) => "Busy(..)",
+        })
+    }
+}
+
+impl<X> fmt::Display for SignalError<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SignalError::Stale(_) => "the state has ended",
+            SignalError::Busy(_) => "somebody works on the state",
+        })
+    }
+}
+
+impl<X> Error for SignalError<X> {}
+
+/// Why a state could not be given a parent. The value comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ChildError<T> {
+    /// Every slot is in use.
+    Full(T),
+    /// The machine's storage has no room for parents; see [`Capacity::parents`](crate::Capacity::parents).
+    NoParents(T),
+}
+
+impl<T> fmt::Debug for ChildError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChildError::Full(_) => "Full(..)",
+            ChildError::NoParents(_) => "NoParents(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for ChildError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChildError::Full(_) => "every slot of the machine is in use",
+            ChildError::NoParents(_) => "the machine's storage has no room for parents",
+        })
+    }
+}
+
+impl<T> Error for ChildError<T> {}
+
+/// Static storage can be claimed by one machine only, and this one has been.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claimed;
+
+impl fmt::Display for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the storage already belongs to a machine")
+    }
+}
+
+impl Error for Claimed {}
+
+/// All the drivers that the machine has room for exist.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DriversTaken {
+    /// How many drivers the storage has room for.
+    pub capacity: usize,
+}
+
+impl fmt::Display for DriversTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "all {} drivers of the machine are in use", self.capacity)
+    }
+}
+
+impl Error for DriversTaken {}
+
+/// A slice of caller-supplied storage is too short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooShort {
+    /// Which slice.
+    pub part: &'static str,
+    /// How many elements the capacity needs.
+    pub needed: usize,
+    /// How many were supplied.
+    pub found: usize,
+}
+
+impl fmt::Display for TooShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "storage for {} has {} elements and needs {}",
+            self.part, self.found, self.needed
+        )
+    }
+}
+
+impl Error for TooShort {}
+
+/// A node of the traversal: a program point and an iteration.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// The program point.
+    pub point: &'static ProgramPoint,
+    /// The iteration number, 0 for a stage.
+    pub iteration: u32,
+}
+
+impl PartialEq for Site {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.point, other.point) && self.iteration == other.iteration
+    }
+}
+
+impl Eq for Site {}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.point)?;
+        if self.iteration != 0 {
+            write!(f, "[{}]", self.iteration)?;
+        }
+        Ok(())
+    }
+}
+
+/// The entry point took another way than the one that earlier turns recorded.
+///
+/// Points are found by identity, so no state went to a wrong one; but the program breaks its promise to visit the
+/// same points in the same order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Diverged {
+    /// What the recorded traversal visits next; `None` at its end.
+    pub expected: Option<Site>,
+    /// What the entry point visited.
+    pub found: Site,
+}
+
+impl fmt::Display for Diverged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("traversal diverged: expected ")?;
+        match self.expected {
+            Some(site) => write!(f, "{site}")?,
+            None => f.write_str("the end of the scope")?,
+        }
+        write!(f, ", found {}", self.found)
+    }
+}
+
+impl Error for Diverged {}
+
+/// A batch does not have the shape that was asked of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mismatch {
+    /// The field that was asked for, or the shape that the point is bound to.
+    pub expected: &'static str,
+    /// What the batch was projected to last.
+    pub found: &'static str,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "batch does not match: expected {}, found {}",
+            self.expected, self.found
+        )
+    }
+}
+
+impl Error for Mismatch {}
+
+/// What went wrong in a turn. The turn went on to its end, and no state was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The traversal differs from the recorded one.
+    Diverged(Diverged),
+    /// More stages than the machine has room for. The states stayed where they were.
+    PointsExhausted {
+        /// [`Capacity::points`](crate::Capacity::points) of the machine.
+        capacity: usize,
+    },
+    /// More scopes and stages than the machine has room for. The states stayed where they were.
+    ScopesExhausted {
+        /// [`Capacity::points`](crate::Capacity::points) and [`Capacity::scopes`](crate::Capacity::scopes) together.
+        capacity: usize,
+    },
+    /// A batch of another shape than the point, or the `unproject`, is for. The states went back to their points.
+    Mismatch(Mismatch),
+    /// Fields of fields of fields: deeper than a batch can record. The states went back to their points.
+    TooDeep {
+        /// The deepest projection there may be.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Diverged(diverged) => diverged.fmt(f),
+            Fault::PointsExhausted { capacity } => {
+                write!(f, "the entry point has more than {capacity} stages")
+            }
+            Fault::ScopesExhausted { capacity } => {
+                write!(
+                    f,
+                    "the entry point has more than {capacity} stages and scopes"
+                )
+            }
+            Fault::Mismatch(mismatch) => mismatch.fmt(f),
+            Fault::TooDeep { limit } => {
+                write!(f, "a batch can be projected {limit} times, not more")
+            }
+        }
+    }
+}
+
+impl Error for Fault {}

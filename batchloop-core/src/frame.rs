@@ -1,0 +1,188 @@
+//! The part of a machine that does not know the type of its states.
+//!
+//! Code that is the same for every state type lives on [`Frame`], so that it is compiled once per access and not
+//! once per type.
+
+use core::{any::TypeId, mem::MaybeUninit};
+
+use crate::{
+    access::{Access, Word},
+    active_set::ActiveSet,
+    bitmap::Geometry,
+    capacity::{Capacity, Wrap},
+    change::ChangeCounter,
+    free_set::FreeSet,
+    lifecycle::{Life, VersionLimit},
+    lineage::Kin,
+    storage::{Index, Place},
+    sync::{AtomicUsize, Ordering, Witness, fence},
+    trie::{Growth, Node},
+};
+
+/// Room for the machine's own record, in storage that the caller supplies.
+pub struct FrameCell(pub(crate) MaybeUninit<Frame>);
+
+impl FrameCell {
+    /// Unused room.
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "fresh room for each storage is what is wanted"
+    )]
+    pub const EMPTY: FrameCell = FrameCell(MaybeUninit::uninit());
+}
+
+/// The states' memory, with what is known of their type.
+pub(crate) struct Payloads {
+    pub(crate) base: *mut u8,
+    pub(crate) stride: usize,
+    pub(crate) drop: unsafe fn(*mut u8),
+    pub(crate) type_id: TypeId,
+    pub(crate) name: &'static str,
+    pub(crate) witness: Witness,
+}
+
+/// Everything of a machine but the type of its states.
+pub(crate) struct Frame {
+    pub(crate) payloads: Payloads,
+    pub(crate) lives: &'static [Word],
+    pub(crate) places: &'static [Place],
+    pub(crate) sets: &'static [Word],
+    pub(crate) nodes: &'static [Node],
+    pub(crate) parents: &'static [Kin],
+    pub(crate) scratch: &'static [Index],
+    pub(crate) geometry: Geometry,
+    pub(crate) capacity: Capacity,
+    pub(crate) limit: VersionLimit,
+    pub(crate) growth: Growth,
+    pub(crate) counter: ChangeCounter,
+    /// Whether somebody has seen every slot in use since the last one was given back.
+    pub(crate) starved: Word,
+    pub(crate) retired: AtomicUsize,
+    /// A bit for each driver that exists.
+    pub(crate) drivers: AtomicUsize,
+}
+
+// SAFETY: R1, R2: the raw pointer is to `'static` storage that only the holder of a slot's lock reads or writes.
+// Handing states to another thread is decided by `Admits`, and by `Machine` not being `Send` for `Local`.
+unsafe impl Sync for Frame {}
+// SAFETY: as above.
+unsafe impl Send for Frame {}
+
+impl Frame {
+    pub(crate) fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
+    pub(crate) fn growth(&self) -> &Growth {
+        &self.growth
+    }
+
+    pub(crate) fn state_name(&self) -> &'static str {
+        let name = self.payloads.name;
+        name.rsplit("::").next().unwrap_or(name)
+    }
+
+    pub(crate) fn type_id(&self) -> TypeId {
+        self.payloads.type_id
+    }
+
+    #[inline]
+    pub(crate) fn node(&self, index: u16) -> &Node {
+        &self.nodes[index as usize]
+    }
+
+    pub(crate) fn kin(&self, slot: usize) -> Option<&Kin> {
+        self.parents.get(slot)
+    }
+
+    #[inline]
+    pub(crate) fn life(&self, slot: usize) -> Life {
+        Life(self.lives[slot].get())
+    }
+
+    /// Whether the slot exists and has this version.
+    #[inline]
+    pub(crate) fn is_tenant(&self, slot: usize, version: usize) -> bool {
+        self.lives
+            .get(slot)
+            .is_some_and(|word| Life(word.get()).is_version(version))
+    }
+
+    #[inline]
+    fn bitmap(&self, index: usize) -> &[Word] {
+        let words = self.geometry.words();
+        &self.sets[index * words..(index + 1) * words]
+    }
+
+    pub(crate) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
+        FreeSet::new(&self.geometry, self.bitmap(0))
+    }
+
+    /// The slots that other threads and interrupt handlers have woken on a `Local` machine.
+    pub(crate) fn inbox<A: Access>(&self) -> ActiveSet<'_, A> {
+        ActiveSet::new(&self.geometry, self.bitmap(1))
+    }
+
+    #[inline]
+    pub(crate) fn active_set<A: Access>(&self, set: u16) -> ActiveSet<'_, A> {
+        ActiveSet::new(&self.geometry, self.bitmap(2 + set as usize))
+    }
+
+    /// The set of the point where the slot waits, or was last.
+    #[inline]
+    pub(crate) fn place(&self, slot: usize) -> u16 {
+        // ORDERING: Relaxed; read after an exchange on the lifecycle word, whose partner published it.
+        self.places[slot].0.load(Ordering::Relaxed)
+    }
+
+    /// Only the slot's owner, or whoever is allocating it, may call this: R3.
+    #[inline]
+    pub(crate) fn set_place(&self, slot: usize, set: u16) {
+        self.places[slot].0.store(set, Ordering::Relaxed);
+    }
+
+    /// Sets the slot's bit at its point, and counts a change if the point had nothing active.
+    #[inline]
+    pub(crate) fn activate<A: Access>(&self, slot: usize) {
+        if self.active_set::<A>(self.place(slot)).insert(slot) {
+            self.counter.ring();
+        }
+    }
+
+    /// Takes the lowest free slot.
+    pub(crate) fn reserve<A: Access>(&self) -> Option<usize> {
+        let free = self.free_set::<A>();
+        if let Some(slot) = free.reserve() {
+            return Some(slot);
+        }
+        A::swap(&self.starved, 1);
+        if A::SHARED {
+            // ORDERING: the partner is the fence in `give_back`: either that sees `starved`, or this sees the slot.
+            fence(Ordering::SeqCst);
+            return free.reserve();
+        }
+        None
+    }
+
+    /// Gives a slot back, and counts a change if somebody is waiting for one.
+    pub(crate) fn give_back<A: Access>(&self, slot: usize) {
+        self.free_set::<A>().give_back(slot);
+        if A::SHARED {
+            // ORDERING: the partner is the fence in `reserve`.
+            fence(Ordering::SeqCst);
+        }
+        if self.starved.get() != 0 && A::swap(&self.starved, 0) != 0 {
+            self.counter.ring();
+        }
+    }
+
+    /// What becomes of a slot whose version has gone round.
+    pub(crate) fn wrapped<A: Access>(&self, slot: usize) {
+        match self.capacity.wrap {
+            Wrap::Reuse => self.give_back::<A>(slot),
+            Wrap::Retire => {
+                self.retired.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}

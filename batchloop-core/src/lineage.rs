@@ -1,0 +1,151 @@
+//! Parents: who started a state, and whether they still live.
+
+use core::fmt;
+
+use crate::{
+    frame::Frame,
+    handle::Version,
+    sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+};
+
+/// A state of any machine, by slot and version: what a child knows of its parent.
+#[derive(Clone, Copy)]
+#[doc(alias = "supervisor")]
+pub struct Lineage {
+    pub(crate) frame: &'static Frame,
+    pub(crate) slot: u32,
+    pub(crate) version: usize,
+}
+
+impl Lineage {
+    /// Whether the state still lives.
+    ///
+    /// *Progress*: one load; callable from anywhere.
+    pub fn is_live(self) -> bool {
+        self.frame.is_tenant(self.slot as usize, self.version)
+    }
+
+    /// The parent that the state was given, if it lives and has one. The parent itself may have ended.
+    ///
+    /// *Progress*: bounded; callable from anywhere.
+    pub fn parent(self) -> Option<Lineage> {
+        let kin = self.frame.kin(self.slot as usize)?;
+        let parent = kin.get();
+        // ORDERING: the partner is the fence in `Kin::set`: if a later tenant's parent was read above, the version
+        // read below is not this state's any more.
+        fence(Ordering::Acquire);
+        if self.is_live() { parent } else { None }
+    }
+
+    /// Whether this state, or one of its next `depth` ancestors, has ended: the sign of a cancellation further up.
+    ///
+    /// Reports what it sees while it walks; an ancestor that ends behind it is seen by the next call.
+    ///
+    /// *Progress*: at most `depth` steps; callable from anywhere.
+    pub fn is_orphan(self, depth: usize) -> bool {
+        let mut state = self;
+        for _ in 0..depth {
+            if !state.is_live() {
+                return true;
+            }
+            match state.parent() {
+                Some(parent) => state = parent,
+                None => return !state.is_live(),
+            }
+        }
+        !state.is_live()
+    }
+
+    /// The index of the slot, from 0.
+    pub fn slot(self) -> usize {
+        self.slot as usize
+    }
+
+    /// The version of the slot.
+    pub fn version(self) -> Version {
+        Version(self.version)
+    }
+}
+
+impl PartialEq for Lineage {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.frame, other.frame)
+            && self.slot == other.slot
+            && self.version == other.version
+    }
+}
+
+impl Eq for Lineage {}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}#{}v{}",
+            self.frame.state_name(),
+            self.slot,
+            self.version
+        )
+    }
+}
+
+/// Room for the parent of one state, in storage that the caller supplies.
+pub struct Kin {
+    frame: AtomicPtr<Frame>,
+    slot: AtomicU32,
+    version: AtomicUsize,
+}
+
+impl Kin {
+    /// Unused room: all zero.
+    #[cfg(not(loom))]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "fresh room for each array element is what is wanted"
+    )]
+    pub const EMPTY: Kin = Kin {
+        frame: AtomicPtr::new(core::ptr::null_mut()),
+        slot: AtomicU32::new(0),
+        version: AtomicUsize::new(0),
+    };
+
+    #[cfg(loom)]
+    pub(crate) fn empty() -> Kin {
+        Kin {
+            frame: AtomicPtr::new(core::ptr::null_mut()),
+            slot: AtomicU32::new(0),
+            version: AtomicUsize::new(0),
+        }
+    }
+
+    /// Called by whoever is allocating the slot, before it is live.
+    pub(crate) fn set(&self, parent: Option<Lineage>) {
+        // ORDERING: the partner is the fence in `Lineage::parent`.
+        fence(Ordering::Release);
+        let (frame, slot, version) = match parent {
+            Some(parent) => (
+                core::ptr::from_ref(parent.frame).cast_mut(),
+                parent.slot,
+                parent.version,
+            ),
+            None => (core::ptr::null_mut(), 0, 0),
+        };
+        self.frame.store(frame, Ordering::Relaxed);
+        self.slot.store(slot, Ordering::Relaxed);
+        self.version.store(version, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<Lineage> {
+        let frame = self.frame.load(Ordering::Relaxed);
+        let slot = self.slot.load(Ordering::Relaxed);
+        let version = self.version.load(Ordering::Relaxed);
+        // SAFETY: R1: the pointer is null or was made from a `&'static Frame` in `set`.
+        let frame = unsafe { frame.as_ref() }?;
+        // A mixture of two tenants' parents may name a slot that the machine does not have.
+        ((slot as usize) < frame.capacity().slots).then_some(Lineage {
+            frame,
+            slot,
+            version,
+        })
+    }
+}

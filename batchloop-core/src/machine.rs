@@ -1,0 +1,284 @@
+//! The machine: one slab of states with its points, trie and change counter.
+
+use core::{fmt, marker::PhantomData};
+
+use crate::{
+    access::{Access, Local},
+    change::ChangeCounter,
+    dump::Dump,
+    error::{ChildError, DriversTaken, Full, SignalError, Stale},
+    events::Events,
+    frame::Frame,
+    handle::{Handle, Token},
+    hook::{Reaction, Waker, deliver},
+    lifecycle::Refusal,
+    lineage::Lineage,
+    turn::Driver,
+};
+
+/// States of one type, with the places where they may wait.
+///
+/// It is a name for memory that lives as long as the program, so it is `Copy`. A [`Local`] machine stays on the
+/// thread that made it; a [`Shared`](crate::Shared) one may be used from any.
+///
+/// All methods are bounded unless they say otherwise, and none allocates. On a `Shared` machine they are lock-free,
+/// except where they wait for the lock of one state, which they say.
+pub struct Machine<T: 'static, A: Access = Local> {
+    pub(crate) frame: &'static Frame,
+    types: PhantomData<(fn(T) -> T, A)>,
+}
+
+impl<T, A: Access> Clone for Machine<T, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, A: Access> Copy for Machine<T, A> {}
+
+impl<T, A: Access> fmt::Debug for Machine<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Machine<{}>({} of {})",
+            self.frame.state_name(),
+            self.live(),
+            self.capacity()
+        )
+    }
+}
+
+impl<T, A: Access> Machine<T, A> {
+    pub(crate) fn new(frame: &'static Frame) -> Self {
+        Machine {
+            frame,
+            types: PhantomData,
+        }
+    }
+
+    /// Puts a new state into the lowest free slot. It waits at the entrance, active: the next turn finds it in
+    /// [`Turn::arrivals`](crate::Turn::arrivals).
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] gives the value back; once a slot is given back, the change counter is rung.
+    #[doc(alias = "spawn")]
+    pub fn allocate(&self, value: T) -> Result<Handle<T>, Full<T>> {
+        match self.reserve() {
+            Ok(reservation) => Ok(reservation.commit(value)),
+            Err(Full(())) => Err(Full(value)),
+        }
+    }
+
+    /// As [`allocate`](Self::allocate), for a state that another one starts.
+    ///
+    /// # Errors
+    ///
+    /// [`ChildError`] gives the value back.
+    pub fn allocate_child(&self, value: T, parent: Lineage) -> Result<Handle<T>, ChildError<T>> {
+        if self.frame.parents.is_empty() {
+            return Err(ChildError::NoParents(value));
+        }
+        match self.reserve() {
+            Ok(reservation) => Ok(reservation.settle(value, Some(parent))),
+            Err(Full(())) => Err(ChildError::Full(value)),
+        }
+    }
+
+    /// Takes the lowest free slot before the value exists, so that costly work (accepting, connecting) is done only
+    /// when there is room for what it makes.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]; once a slot is given back, the change counter is rung.
+    pub fn reserve(&self) -> Result<Reservation<T, A>, Full<()>> {
+        match self.frame.reserve::<A>() {
+            Some(slot) => Ok(Reservation {
+                machine: *self,
+                slot,
+            }),
+            None => Err(Full(())),
+        }
+    }
+
+    fn check(&self, handle: Handle<T>) -> Result<(usize, usize), Stale> {
+        if handle.slot() < self.capacity() {
+            Ok((handle.slot(), handle.version.0))
+        } else {
+            Err(Stale)
+        }
+    }
+
+    /// Makes a state potentially active, nothing more.
+    ///
+    /// What the caller wrote before is seen by the closure that runs next for this state, also if the state was
+    /// active already.
+    ///
+    /// *Progress*: lock-free. For interrupt handlers and, with a `Local` machine, other threads, there is
+    /// [`Waker`].
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the state has ended.
+    #[inline]
+    pub fn wake(&self, handle: Handle<T>) -> Result<(), Stale> {
+        let (slot, version) = self.check(handle)?;
+        self.frame.wake::<A>(slot, version, Events::NONE)
+    }
+
+    /// Adds events to a state and wakes it, in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the state has ended.
+    #[inline]
+    pub fn post(&self, handle: Handle<T>, events: Events) -> Result<(), Stale> {
+        let (slot, version) = self.check(handle)?;
+        self.frame.wake::<A>(slot, version, events)
+    }
+
+    /// As [`post`](Self::post), for a token that has been through a kernel or a device.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the state has ended, or the token names none.
+    #[inline]
+    pub fn post_token(&self, token: Token, events: Events) -> Result<(), Stale> {
+        self.frame.wake_token::<A>(token, events)
+    }
+
+    /// Calls `change` with the state, and wakes it if that answers [`Reaction::Wake`].
+    ///
+    /// *Reentrancy*: the state is locked meanwhile. A `change` that signals or releases its own state gets `Busy`; one
+    /// that wakes it is remembered. If it panics, the state is released and the panic goes on.
+    ///
+    /// *Progress*: on a `Shared` machine it waits for whoever holds the lock of this state, for a few microseconds at
+    /// most; on a `Local` one it never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`SignalError`] gives `change` back.
+    pub fn signal<F>(&self, handle: Handle<T>, change: F) -> Result<(), SignalError<F>>
+    where
+        F: FnOnce(&mut T) -> Reaction,
+    {
+        let Ok((slot, version)) = self.check(handle) else {
+            return Err(SignalError::Stale(change));
+        };
+        let lock = self.frame.lock_waiting::<A>(slot, version);
+        deliver(lock, change, |payload, change| {
+            // SAFETY: R2, R6: the lock is held and the handle is of this machine's type, so the payload is a live
+            // `T` that nobody else refers to.
+            let state = unsafe { &mut *payload.cast::<T>() };
+            change(state)
+        })
+    }
+
+    /// Ends a state from outside: cancellation. Its slot is free at once, or when the batch that it is in comes to it.
+    ///
+    /// *Progress*: as [`signal`](Self::signal).
+    ///
+    /// # Errors
+    ///
+    /// `Stale` if it has ended already, `Busy` if somebody works on it.
+    #[doc(alias = "cancel")]
+    pub fn release(&self, handle: Handle<T>) -> Result<(), SignalError<()>> {
+        let Ok((slot, version)) = self.check(handle) else {
+            return Err(SignalError::Stale(()));
+        };
+        match self.frame.lock_waiting::<A>(slot, version) {
+            Ok(lock) => {
+                lock.end();
+                Ok(())
+            }
+            Err(Refusal::Stale) => Err(SignalError::Stale(())),
+            Err(Refusal::Locked) => Err(SignalError::Busy(())),
+        }
+    }
+
+    /// Whether the state still lives.
+    pub fn is_live(&self, handle: Handle<T>) -> bool {
+        self.frame.is_tenant(handle.slot(), handle.version.0)
+    }
+
+    /// Something that wakes the state from any thread or interrupt handler.
+    pub fn waker(&self, handle: Handle<T>) -> Waker<A> {
+        Waker::new(self.frame, handle.slot, handle.version.0)
+    }
+
+    /// The state as a parent for others.
+    pub fn lineage(&self, handle: Handle<T>) -> Lineage {
+        Lineage {
+            frame: self.frame,
+            slot: handle.slot,
+            version: handle.version.0,
+        }
+    }
+
+    /// How many slots are in use. Looks at a word for each 64 (or 32) slots.
+    pub fn live(&self) -> usize {
+        self.frame.free_set::<A>().used()
+    }
+
+    /// How many slots there are.
+    pub fn capacity(&self) -> usize {
+        self.frame.capacity.slots
+    }
+
+    /// What drivers sleep on. Ring it for work that belongs to no state yet.
+    pub fn counter(&self) -> &'static ChangeCounter {
+        &self.frame.counter
+    }
+
+    /// A new driver, with its own scratch space.
+    ///
+    /// # Errors
+    ///
+    /// [`DriversTaken`] if there are as many as [`Capacity::drivers`](crate::Capacity::drivers).
+    pub fn driver(&self) -> Result<Driver<T, A>, DriversTaken> {
+        Driver::new(*self)
+    }
+
+    /// All live states, with the place where each waits; print it with `{}`.
+    pub fn dump(&self) -> Dump<T, A> {
+        Dump::new(*self)
+    }
+}
+
+/// A slot that is taken but has no state yet. Dropping it gives the slot back.
+#[must_use = "dropping a reservation gives the slot back"]
+pub struct Reservation<T: 'static, A: Access = Local> {
+    machine: Machine<T, A>,
+    slot: usize,
+}
+
+impl<T, A: Access> Reservation<T, A> {
+    /// Fills the slot. The state waits at the entrance, active.
+    pub fn commit(self, value: T) -> Handle<T> {
+        self.settle(value, None)
+    }
+
+    fn settle(self, value: T, parent: Option<Lineage>) -> Handle<T> {
+        let frame = self.machine.frame;
+        let slot = self.slot;
+        core::mem::forget(self);
+        frame.payloads.witness.exclusive(slot);
+        let payload = frame.payload(slot, 0);
+        // SAFETY: R2, R4: the slot is reserved and has no tenant, so nobody can lock it or refer to its payload.
+        unsafe { payload.cast::<T>().write(value) };
+        let version = frame.settle::<A>(slot, parent);
+        Handle::new(slot as u32, version)
+    }
+}
+
+impl<T, A: Access> Drop for Reservation<T, A> {
+    fn drop(&mut self) {
+        self.machine.frame.give_back::<A>(self.slot);
+    }
+}
+
+impl<T, A: Access> fmt::Debug for Reservation<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reservation(#{})", self.slot)
+    }
+}

@@ -1,0 +1,130 @@
+//! What a closure is told about the state that it works on.
+
+use core::{fmt, marker::PhantomData};
+
+use crate::{
+    access::{Access, Local},
+    events::Events,
+    frame::Frame,
+    handle::{Handle, Token},
+    hook::{Hook, Reaction, Waker},
+    lineage::Lineage,
+    slot::Entered,
+};
+
+/// The state that a closure works on, as others may refer to it.
+pub struct Me<U, A: Access = Local> {
+    frame: &'static Frame,
+    slot: u32,
+    offset: u32,
+    version: usize,
+    events: Events,
+    types: PhantomData<(fn(U) -> U, A)>,
+}
+
+impl<U, A: Access> Me<U, A> {
+    #[inline]
+    pub(crate) fn new(frame: &'static Frame, slot: u32, offset: u32, entered: &Entered<A>) -> Self {
+        Me {
+            frame,
+            slot,
+            offset,
+            version: entered.version,
+            events: entered.events,
+            types: PhantomData,
+        }
+    }
+
+    /// The state's handle. In a sub-machine it is that of the containing state, under the field's type; a machine
+    /// takes only handles of its own type.
+    pub fn handle(self) -> Handle<U> {
+        Handle::new(self.slot, self.version)
+    }
+
+    /// The state in 64 bits, for a kernel or a device to carry; see
+    /// [`Machine::post_token`](crate::Machine::post_token).
+    pub fn token(self) -> Token {
+        Token::new(self.slot, self.version)
+    }
+
+    /// What was posted since the closure last ran for this state. No lock, no memory: it came with the slot's word.
+    pub fn events(self) -> Events {
+        self.events
+    }
+
+    /// Something that wakes this state, from any thread or interrupt handler.
+    pub fn waker(self) -> Waker<A> {
+        Waker::new(self.frame, self.slot, self.version)
+    }
+
+    /// A hook on this state, for another one to signal.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// struct Foo { result: Option<u32>, done: Option<Hook<u32>> }
+    ///
+    /// fn entry(cx: &mut Turn<'_, Foo>) {
+    ///     let new = cx.arrivals();
+    ///     cx.stage(point!("wait for the result"), new)
+    ///         .advance(|foo, me| match foo.result {
+    ///             Some(_) => Step::Release,
+    ///             None => {
+    ///                 foo.done = Some(me.hook(Foo::done));
+    ///                 Step::Wait
+    ///             }
+    ///         });
+    /// }
+    ///
+    /// impl Foo {
+    ///     fn done(&mut self, result: u32) -> Reaction {
+    ///         self.result = Some(result);
+    ///         Reaction::Wake
+    ///     }
+    /// }
+    /// # let machine: Machine<Foo> = Machine::heap(Capacity::slots(4));
+    /// # let foo = machine.allocate(Foo { result: None, done: None }).unwrap();
+    /// # let mut driver = machine.driver().unwrap();
+    /// # driver.turn(entry).unwrap();
+    /// # let mut hook = None;
+    /// # machine.signal(foo, |foo| { hook = foo.done; Reaction::Ignore }).unwrap();
+    /// # hook.unwrap().signal(7).unwrap();
+    /// # driver.turn(entry).unwrap();
+    /// # assert_eq!(hook.unwrap().signal(8), Err(SignalError::Stale(8)));
+    /// ```
+    pub fn hook<X>(self, callback: fn(&mut U, X) -> Reaction) -> Hook<X, A> {
+        Hook::new(self.frame, self.slot, self.version, self.offset, callback)
+    }
+
+    /// This state as a parent for others.
+    pub fn lineage(self) -> Lineage {
+        Lineage {
+            frame: self.frame,
+            slot: self.slot,
+            version: self.version,
+        }
+    }
+
+    /// The parent that this state was given, live or not.
+    pub fn parent(self) -> Option<Lineage> {
+        self.lineage().parent()
+    }
+
+    /// Whether one of the next `depth` ancestors has ended: this state's work has lost its purpose.
+    pub fn is_orphan(self, depth: usize) -> bool {
+        self.lineage().is_orphan(depth)
+    }
+}
+
+impl<U, A: Access> Clone for Me<U, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<U, A: Access> Copy for Me<U, A> {}
+
+impl<U, A: Access> fmt::Debug for Me<U, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Me(#{}v{}, {:?})", self.slot, self.version, self.events)
+    }
+}

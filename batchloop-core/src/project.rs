@@ -1,0 +1,168 @@
+//! Fields of states: how a sub-machine works on a part of a state without knowing the whole.
+
+use core::{any::TypeId, fmt, marker::PhantomData};
+
+/// How many fields deep a batch can be projected.
+pub const MAX_DEPTH: usize = 3;
+
+/// A field of a state, made by [`field!`](crate::field).
+pub struct Field<C, U> {
+    pub(crate) info: &'static FieldInfo,
+    types: PhantomData<fn(C) -> U>,
+}
+
+impl<C, U> Clone for Field<C, U> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C, U> Copy for Field<C, U> {}
+
+impl<C, U> fmt::Debug for Field<C, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.info.name)
+    }
+}
+
+#[doc(hidden)]
+pub struct FieldInfo {
+    pub(crate) container: TypeId,
+    pub(crate) field: TypeId,
+    pub(crate) offset: usize,
+    pub(crate) name: &'static str,
+}
+
+impl FieldInfo {
+    fn same(&self, other: &FieldInfo) -> bool {
+        core::ptr::eq(self, other)
+            || (self.container == other.container
+                && self.field == other.field
+                && self.offset == other.offset)
+    }
+}
+
+/// What the macro knows of a field besides its types.
+#[doc(hidden)]
+pub trait FieldName {
+    const OFFSET: usize;
+    const NAME: &'static str;
+}
+
+impl<C: 'static, U: 'static> Field<C, U> {
+    /// # Safety
+    ///
+    /// `N::OFFSET` is the offset in `C` of a field of type `U`: R6.
+    #[doc(hidden)]
+    pub const unsafe fn new<N: FieldName>(_name: N, _place: fn(&C) -> *const U) -> Self
+    where
+        N: Copy,
+    {
+        Field {
+            info: const {
+                assert!(
+                    N::OFFSET % align_of::<U>() == 0 && align_of::<C>() >= align_of::<U>(),
+                    "a field of a packed struct has no reference"
+                );
+                &FieldInfo {
+                    container: TypeId::of::<C>(),
+                    field: TypeId::of::<U>(),
+                    offset: N::OFFSET,
+                    name: N::NAME,
+                }
+            },
+            types: PhantomData,
+        }
+    }
+}
+
+/// Names a field of a state: `field!(Foo, http)`, for [`Batch::project`](crate::Batch::project).
+#[macro_export]
+macro_rules! field {
+    ($container:ty, $field:tt) => {{
+        #[derive(Clone, Copy)]
+        struct Name;
+        impl $crate::FieldName for Name {
+            const OFFSET: usize = ::core::mem::offset_of!($container, $field);
+            const NAME: &'static str = ::core::concat!(
+                ::core::stringify!($container),
+                ".",
+                ::core::stringify!($field)
+            );
+        }
+        // SAFETY: R6: the offset and the place are of the same field, and a raw reference is never coerced, so the
+        // type is the field's own.
+        unsafe {
+            $crate::Field::new(Name, |container: &$container| {
+                &raw const container.$field
+            })
+        }
+    }};
+}
+
+/// The fields that lead from a machine's state to what a batch works on.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    fields: [Option<&'static FieldInfo>; MAX_DEPTH],
+    depth: u8,
+    pub(crate) offset: u32,
+}
+
+impl Shape {
+    /// The whole state.
+    pub(crate) const WHOLE: Shape = Shape {
+        fields: [None; MAX_DEPTH],
+        depth: 0,
+        offset: 0,
+    };
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.depth as usize == MAX_DEPTH
+    }
+
+    pub(crate) fn push(&mut self, field: &'static FieldInfo) {
+        self.fields[self.depth as usize] = Some(field);
+        self.depth += 1;
+        self.offset += field.offset as u32;
+    }
+
+    /// Goes back out of the last field, if it is this one.
+    pub(crate) fn pop(&mut self, field: &FieldInfo) -> bool {
+        match self.last() {
+            Some(last) if last.same(field) => {
+                self.depth -= 1;
+                self.fields[self.depth as usize] = None;
+                self.offset -= field.offset as u32;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn last(&self) -> Option<&'static FieldInfo> {
+        self.fields[..self.depth as usize].last().copied().flatten()
+    }
+
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &'static FieldInfo> {
+        self.fields.into_iter().flatten()
+    }
+
+    /// The type that the shape leads to, given the machine's own.
+    pub(crate) fn leaf(&self, root: TypeId) -> TypeId {
+        self.last().map_or(root, |field| field.field)
+    }
+
+    #[inline]
+    pub(crate) fn same(&self, other: &Shape) -> bool {
+        self.depth == other.depth
+            && self
+                .fields()
+                .zip(other.fields())
+                .all(|(one, another)| one.same(another))
+    }
+
+    /// What to call it in an error.
+    pub(crate) fn name(&self) -> &'static str {
+        self.last().map_or("the whole state", |field| field.name)
+    }
+}

@@ -1,0 +1,317 @@
+//! Runs the transitions of `lifecycle.rs` on the words of a machine.
+
+use core::{marker::PhantomData, mem::ManuallyDrop};
+
+use crate::{
+    access::Access,
+    error::Stale,
+    events::Events,
+    frame::Frame,
+    handle::Token,
+    lifecycle::{Activate, Ended, Enter, Life, Refusal, Take},
+    lineage::Lineage,
+    sync::spin_loop,
+};
+
+/// How often [`Frame::lock_waiting`] looks at a locked slot before it answers `Busy`: a few microseconds, more than a
+/// callback should take.
+#[cfg(not(loom))]
+const PATIENCE: usize = 2000;
+#[cfg(loom)]
+const PATIENCE: usize = 2;
+
+/// What a taker got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    /// A slot that waits at the point.
+    Here,
+    /// Nothing: the bit was stale, a hook will activate the slot again, or it waits at another point.
+    Nothing,
+}
+
+impl Frame {
+    /// Runs one transition: reads the word, and exchanges it for what `edge` makes of it.
+    #[inline]
+    fn transition<A: Access, R>(&self, slot: usize, edge: impl Fn(Life) -> (Life, R)) -> R {
+        let word = &self.lives[slot];
+        let mut found = word.get();
+        loop {
+            let (next, answer) = edge(Life(found));
+            match A::exchange(word, found, next.0) {
+                Ok(_) => return answer,
+                Err(other) => found = other,
+            }
+        }
+    }
+
+    /// As `transition`, for edges that may refuse.
+    #[inline]
+    fn attempt<A: Access, R, E>(
+        &self,
+        slot: usize,
+        edge: impl Fn(Life) -> Result<(Life, R), E>,
+    ) -> Result<R, E> {
+        let word = &self.lives[slot];
+        let mut found = word.get();
+        loop {
+            let (next, answer) = edge(Life(found))?;
+            match A::exchange(word, found, next.0) {
+                Ok(_) => return Ok(answer),
+                Err(other) => found = other,
+            }
+        }
+    }
+
+    /// Edge 1, for whoever reserved the slot and has written its payload.
+    pub(crate) fn settle<A: Access>(&self, slot: usize, parent: Option<Lineage>) -> usize {
+        if let Some(kin) = self.kin(slot) {
+            kin.set(parent);
+        }
+        self.set_place(slot, crate::trie::ENTRANCE);
+        let version = self.transition::<A, _>(slot, |life| {
+            let next = life.allocate(self.limit);
+            (next, next.version())
+        });
+        self.activate::<A>(slot);
+        version
+    }
+
+    /// Edge 2. The exchange happens also where the word does not change: it publishes what the waker has written.
+    #[inline]
+    pub(crate) fn wake<A: Access>(
+        &self,
+        slot: usize,
+        version: usize,
+        events: Events,
+    ) -> Result<(), Stale> {
+        let activate =
+            self.attempt::<A, _, _>(slot, |life| life.wake(version, events).ok_or(Stale))?;
+        self.follow::<A>(slot, activate);
+        Ok(())
+    }
+
+    pub(crate) fn wake_token<A: Access>(&self, token: Token, events: Events) -> Result<(), Stale> {
+        let slot = token.slot();
+        let version = self.lives.get(slot).map(|word| Life(word.get()).version());
+        match version {
+            Some(version) if token.matches(version) => self.wake::<A>(slot, version, events),
+            _ => Err(Stale),
+        }
+    }
+
+    /// Wakes whoever lives in the slot, if somebody does: for bits of the inbox.
+    pub(crate) fn wake_tenant<A: Access>(&self, slot: usize) {
+        let version = self.life(slot).version();
+        // A slot whose tenant has ended needs no wake.
+        let _ = self.wake::<A>(slot, version, Events::NONE);
+    }
+
+    #[inline]
+    fn follow<A: Access>(&self, slot: usize, activate: Activate) {
+        if activate == Activate::Yes {
+            self.activate::<A>(slot);
+        }
+    }
+
+    /// Edge 3, for a taker at the point of `set` that has the slot's bit in hand.
+    #[inline]
+    pub(crate) fn take<A: Access>(&self, slot: usize, set: u16) -> Taken {
+        let edge = |life: Life| match life.take() {
+            Take::Taken(next) => Ok((next, true)),
+            Take::Deferred(next) => Ok((next, false)),
+            Take::Gone => Err(()),
+        };
+        match self.attempt::<A, _, _>(slot, edge) {
+            // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
+            Ok(true) if self.place(slot) == set => Taken::Here,
+            Ok(true) => {
+                self.put_back::<A>(slot);
+                Taken::Nothing
+            }
+            Ok(false) | Err(()) => Taken::Nothing,
+        }
+    }
+
+    /// Edge 4, or 11 where the slot died in the batch.
+    pub(crate) fn put_back<A: Access>(&self, slot: usize) {
+        let (live, wrapped) = self.transition::<A, _>(slot, |life| {
+            let (next, live) = life.put_back();
+            (next, (live, next.version() == 0))
+        });
+        if live {
+            self.activate::<A>(slot);
+        } else {
+            self.bury::<A>(slot, wrapped);
+        }
+    }
+
+    fn bury<A: Access>(&self, slot: usize, wrapped: bool) {
+        if wrapped {
+            self.wrapped::<A>(slot);
+        } else {
+            self.give_back::<A>(slot);
+        }
+    }
+
+    /// Edge 5, for a slot of the caller's batch. `None` where the slot is not the caller's any more.
+    #[inline]
+    pub(crate) fn enter<A: Access>(&'static self, slot: usize) -> Option<Entered<A>> {
+        enum Found {
+            Entered(Life),
+            Deferred,
+            Buried(bool),
+        }
+        let found = self.transition::<A, _>(slot, |life| match life.enter() {
+            Enter::Entered(next) => (next, Found::Entered(life)),
+            Enter::Deferred(next) => (next, Found::Deferred),
+            Enter::Buried(next) => (next, Found::Buried(next.version() == 0)),
+        });
+        match found {
+            Found::Entered(before) => Some(Entered {
+                lock: Lock::new(self, slot, true),
+                version: before.version(),
+                events: before.events(),
+            }),
+            Found::Deferred => None,
+            Found::Buried(wrapped) => {
+                self.bury::<A>(slot, wrapped);
+                None
+            }
+        }
+    }
+
+    /// Edge 8, once.
+    pub(crate) fn lock<A: Access>(
+        &'static self,
+        slot: usize,
+        version: usize,
+    ) -> Result<Lock<A>, Refusal> {
+        self.attempt::<A, _, _>(slot, |life| life.lock(version).map(|next| (next, ())))?;
+        Ok(Lock::new(self, slot, false))
+    }
+
+    /// Edge 8. On a `Shared` machine it waits for the holder of the lock, for a bounded number of looks; on a `Local`
+    /// one the holder is further up on this very stack.
+    pub(crate) fn lock_waiting<A: Access>(
+        &'static self,
+        slot: usize,
+        version: usize,
+    ) -> Result<Lock<A>, Refusal> {
+        let mut patience = if A::SHARED { PATIENCE } else { 0 };
+        loop {
+            match self.lock::<A>(slot, version) {
+                Err(Refusal::Locked) if patience > 0 => {
+                    patience -= 1;
+                    spin_loop();
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// A slot of a batch whose closure may run.
+pub(crate) struct Entered<A: Access> {
+    pub(crate) lock: Lock<A>,
+    pub(crate) version: usize,
+    pub(crate) events: Events,
+}
+
+/// The right to form a reference to one payload.
+///
+/// Dropped without one of its endings, as by a panic in user code, it ends the state: what was left half-changed is
+/// not run again.
+pub(crate) struct Lock<A: Access> {
+    frame: &'static Frame,
+    slot: usize,
+    owner: bool,
+    access: PhantomData<A>,
+}
+
+impl<A: Access> Lock<A> {
+    fn new(frame: &'static Frame, slot: usize, owner: bool) -> Self {
+        frame.payloads.witness.exclusive(slot);
+        Lock {
+            frame,
+            slot,
+            owner,
+            access: PhantomData,
+        }
+    }
+
+    /// The payload's address, plus `offset`.
+    #[inline]
+    pub(crate) fn payload(&self, offset: u32) -> *mut u8 {
+        self.frame.payload(self.slot, offset)
+    }
+
+    /// Edge 7.
+    #[inline]
+    pub(crate) fn keep(self) {
+        let this = self.leave();
+        this.frame
+            .transition::<A, _>(this.slot, |life| (life.keep(), ()));
+    }
+
+    /// Edge 6.
+    #[inline]
+    pub(crate) fn park(self) {
+        let this = self.leave();
+        let activate = this.frame.transition::<A, _>(this.slot, Life::park);
+        this.frame.follow::<A>(this.slot, activate);
+    }
+
+    /// Edge 9.
+    pub(crate) fn unlock(self, wake: bool) {
+        let this = self.leave();
+        let activate = this
+            .frame
+            .transition::<A, _>(this.slot, |life| life.unlock(wake));
+        this.frame.follow::<A>(this.slot, activate);
+    }
+
+    /// Edge 10.
+    pub(crate) fn end(self) {
+        drop(self);
+    }
+
+    fn leave(self) -> ManuallyDrop<Self> {
+        self.frame.payloads.witness.exclusive(self.slot);
+        ManuallyDrop::new(self)
+    }
+}
+
+impl<A: Access> Drop for Lock<A> {
+    fn drop(&mut self) {
+        /// Frees the slot even if the state's own `drop` panics.
+        struct Free<A: Access>(&'static Frame, usize, bool, PhantomData<A>);
+        impl<A: Access> Drop for Free<A> {
+            fn drop(&mut self) {
+                let &mut Free(frame, slot, owner, _) = self;
+                let ended = frame.transition::<A, _>(slot, |life| life.end(owner, frame.limit));
+                match ended {
+                    Ended::Free => frame.give_back::<A>(slot),
+                    Ended::Wrapped => frame.wrapped::<A>(slot),
+                    Ended::Dead => {}
+                }
+            }
+        }
+        let _free = Free::<A>(self.frame, self.slot, self.owner, PhantomData);
+        self.frame.payloads.witness.exclusive(self.slot);
+        let payload = self.payload(0);
+        // SAFETY: R2, R4: the lock is held, so nobody else has a reference; the slot is live, so its payload is
+        // initialised; and the version moves on before the slot can be locked again.
+        unsafe { (self.frame.payloads.drop)(payload) };
+    }
+}
+
+impl Frame {
+    #[inline]
+    pub(crate) fn payload(&self, slot: usize, offset: u32) -> *mut u8 {
+        debug_assert!(slot < self.capacity.slots);
+        let bytes = slot * self.payloads.stride + offset as usize;
+        // SAFETY: R5: the slot is below the capacity and the offset inside the state, so the address is inside the
+        // payload storage.
+        unsafe { self.payloads.base.add(bytes) }
+    }
+}

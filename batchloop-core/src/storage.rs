@@ -1,0 +1,391 @@
+//! Memory for machines, supplied by the caller: a `static`, or plain slices.
+
+use core::{
+    any::{TypeId, type_name},
+    cell::UnsafeCell,
+    mem::MaybeUninit,
+};
+
+use crate::{
+    access::{Access, Admits, Word},
+    capacity::Capacity,
+    error::TooShort,
+    frame::{Frame, FrameCell, Payloads},
+    lifecycle::VersionLimit,
+    lineage::Kin,
+    machine::Machine,
+    sync::{AtomicU16, AtomicUsize, Witness},
+    trie::{Growth, Node},
+};
+#[cfg(not(loom))]
+use crate::{
+    access::{Local, Shared},
+    error::Claimed,
+    sync::Ordering,
+};
+
+/// Room for one state.
+#[repr(transparent)]
+pub struct Payload<T>(UnsafeCell<MaybeUninit<T>>);
+
+impl<T> Payload<T> {
+    /// Unused room.
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "fresh room for each array element is what is wanted"
+    )]
+    pub const EMPTY: Payload<T> = Payload(UnsafeCell::new(MaybeUninit::uninit()));
+}
+
+/// Where one state waits.
+#[repr(transparent)]
+pub struct Place(pub(crate) AtomicU16);
+
+/// One index of a batch.
+#[allow(
+    clippy::disallowed_types,
+    reason = "a driver's scratch space is used by one thread at a time, so loom need not follow it"
+)]
+#[repr(transparent)]
+pub struct Index(pub(crate) portable_atomic::AtomicU32);
+
+impl Place {
+    /// Unused room: all zero.
+    #[cfg(not(loom))]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "fresh room for each array element is what is wanted"
+    )]
+    pub const EMPTY: Place = Place(AtomicU16::new(0));
+
+    #[cfg(loom)]
+    pub(crate) fn empty() -> Place {
+        Place(AtomicU16::new(0))
+    }
+}
+
+impl Index {
+    /// Unused room: all zero.
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        clippy::disallowed_types,
+        reason = "fresh room for each array element is what is wanted"
+    )]
+    pub const EMPTY: Index = Index(portable_atomic::AtomicU32::new(0));
+
+    #[cfg(loom)]
+    pub(crate) fn empty() -> Index {
+        Self::EMPTY
+    }
+}
+
+/// The memory of a machine, as slices: the constructor that the others are made of.
+///
+/// [`Capacity`] says how long each slice must be. The elements must be fresh (`EMPTY`).
+///
+/// ```
+/// use batchloop_core::{Capacity, Index, Kin, Machine, Node, Parts, Payload, Place, Word, FrameCell};
+///
+/// const CAPACITY: Capacity = Capacity::slots(8).points(2).scopes(0);
+/// let parts = Parts {
+///     frame: Box::leak(Box::new(FrameCell::EMPTY)),
+///     payloads: Box::leak(Box::new([Payload::EMPTY; 8])),
+///     lives: Box::leak(Box::new([Word::EMPTY; 8])),
+///     places: Box::leak(Box::new([Place::EMPTY; 8])),
+///     sets: Box::leak(Box::new([Word::EMPTY; CAPACITY.set_words()])),
+///     nodes: Box::leak(Box::new([Node::EMPTY; CAPACITY.nodes()])),
+///     kin: Box::leak(Box::new([Kin::EMPTY; CAPACITY.kin()])),
+///     scratch: Box::leak(Box::new([Index::EMPTY; CAPACITY.scratch()])),
+/// };
+/// let machine: Machine<u8> = parts.machine(CAPACITY)?;
+/// assert_eq!(machine.capacity(), 8);
+/// # Ok::<(), batchloop_core::TooShort>(())
+/// ```
+pub struct Parts<T: 'static> {
+    /// The machine's own record.
+    pub frame: &'static mut FrameCell,
+    /// One element a slot.
+    pub payloads: &'static mut [Payload<T>],
+    /// One element a slot.
+    pub lives: &'static mut [Word],
+    /// One element a slot.
+    pub places: &'static mut [Place],
+    /// [`Capacity::set_words`] elements.
+    pub sets: &'static mut [Word],
+    /// [`Capacity::nodes`] elements.
+    pub nodes: &'static mut [Node],
+    /// [`Capacity::kin`] elements.
+    pub kin: &'static mut [Kin],
+    /// [`Capacity::scratch`] elements.
+    pub scratch: &'static mut [Index],
+}
+
+impl<T: 'static> Parts<T> {
+    /// Makes the machine.
+    ///
+    /// # Errors
+    ///
+    /// [`TooShort`] names the slice that is.
+    pub fn machine<A: Admits<T>>(self, capacity: Capacity) -> Result<Machine<T, A>, TooShort> {
+        let lengths = [
+            ("payloads", self.payloads.len(), capacity.slots),
+            ("lives", self.lives.len(), capacity.slots),
+            ("places", self.places.len(), capacity.slots),
+            ("sets", self.sets.len(), capacity.set_words()),
+            ("nodes", self.nodes.len(), capacity.nodes()),
+            ("kin", self.kin.len(), capacity.kin()),
+            ("scratch", self.scratch.len(), capacity.scratch()),
+        ];
+        for (part, found, needed) in lengths {
+            if found < needed {
+                return Err(TooShort {
+                    part,
+                    needed,
+                    found,
+                });
+            }
+        }
+        let payloads = Payloads {
+            base: self.payloads.as_mut_ptr().cast(),
+            stride: size_of::<T>(),
+            drop: drop_payload::<T>,
+            type_id: TypeId::of::<T>(),
+            name: type_name::<T>(),
+            witness: Witness::new(capacity.slots),
+        };
+        let frame = self.frame.0.write(Frame {
+            payloads,
+            lives: &self.lives[..capacity.slots],
+            places: &self.places[..capacity.slots],
+            sets: &self.sets[..capacity.set_words()],
+            nodes: &self.nodes[..capacity.nodes()],
+            parents: &self.kin[..capacity.kin()],
+            scratch: &self.scratch[..capacity.scratch()],
+            geometry: capacity.geometry(),
+            limit: VersionLimit::of_bits(capacity.version_bits),
+            capacity,
+            growth: Growth::new(),
+            counter: crate::change::ChangeCounter::new(),
+            starved: Word(AtomicUsize::new(0)),
+            retired: AtomicUsize::new(0),
+            drivers: AtomicUsize::new(0),
+        });
+        Ok(Machine::new(frame))
+    }
+}
+
+/// # Safety
+///
+/// `payload` is the address of an initialised `T` that nobody else refers to.
+unsafe fn drop_payload<T>(payload: *mut u8) {
+    // SAFETY: R4: the caller's promise.
+    unsafe { core::ptr::drop_in_place(payload.cast::<T>()) };
+}
+
+/// The memory of a machine as one `static`, made by [`storage!`](crate::storage). Its image is all zero.
+///
+/// The number parameters are an implementation detail of the macro.
+#[cfg(not(loom))]
+pub struct Storage<
+    T: 'static,
+    const SLOTS: usize,
+    const SETS: usize,
+    const NODES: usize,
+    const KIN: usize,
+    const SCRATCH: usize,
+> {
+    claimed: AtomicUsize,
+    parts: UnsafeCell<Arrays<T, SLOTS, SETS, NODES, KIN, SCRATCH>>,
+}
+
+#[cfg(not(loom))]
+struct Arrays<
+    T: 'static,
+    const SLOTS: usize,
+    const SETS: usize,
+    const NODES: usize,
+    const KIN: usize,
+    const SCRATCH: usize,
+> {
+    frame: FrameCell,
+    payloads: [Payload<T>; SLOTS],
+    lives: [Word; SLOTS],
+    places: [Place; SLOTS],
+    sets: [Word; SETS],
+    nodes: [Node; NODES],
+    kin: [Kin; KIN],
+    scratch: [Index; SCRATCH],
+}
+
+// SAFETY: R7: nothing in it is touched before `claim`, and the one caller that wins `claim` has it alone. No state
+// is in it before, so `T` need not be `Send`; a machine that crosses threads asks for that itself (`Admits`).
+#[cfg(not(loom))]
+unsafe impl<
+    T: 'static,
+    const SLOTS: usize,
+    const SETS: usize,
+    const NODES: usize,
+    const KIN: usize,
+    const SCRATCH: usize,
+> Sync for Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>
+{
+}
+
+#[cfg(not(loom))]
+impl<
+    T: 'static,
+    const SLOTS: usize,
+    const SETS: usize,
+    const NODES: usize,
+    const KIN: usize,
+    const SCRATCH: usize,
+> Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>
+{
+    #[doc(hidden)]
+    pub const fn new() -> Self {
+        Storage {
+            claimed: AtomicUsize::new(0),
+            parts: UnsafeCell::new(Arrays {
+                frame: FrameCell::EMPTY,
+                payloads: [const { Payload::EMPTY }; SLOTS],
+                lives: [const { Word::EMPTY }; SLOTS],
+                places: [const { Place::EMPTY }; SLOTS],
+                sets: [const { Word::EMPTY }; SETS],
+                nodes: [const { Node::EMPTY }; NODES],
+                kin: [const { Kin::EMPTY }; KIN],
+                scratch: [const { Index::EMPTY }; SCRATCH],
+            }),
+        }
+    }
+
+    #[doc(hidden)]
+    pub fn claim<A: Access + Admits<T>>(
+        &'static self,
+        capacity: Capacity,
+    ) -> Result<Machine<T, A>, Claimed> {
+        // ORDERING: Relaxed; the winner is the first to touch the arrays, so there is nothing to acquire.
+        self.claimed
+            .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
+            .map_err(|_| Claimed)?;
+        let arrays = self.parts.get();
+        // SAFETY: R7: only the one winner of the exchange above gets here.
+        let arrays = unsafe { &mut *arrays };
+        let parts = Parts {
+            frame: &mut arrays.frame,
+            payloads: &mut arrays.payloads,
+            lives: &mut arrays.lives,
+            places: &mut arrays.places,
+            sets: &mut arrays.sets,
+            nodes: &mut arrays.nodes,
+            kin: &mut arrays.kin,
+            scratch: &mut arrays.scratch,
+        };
+        match parts.machine(capacity) {
+            Ok(machine) => Ok(machine),
+            Err(short) => unreachable!("the macro computes the lengths: {short}"),
+        }
+    }
+}
+
+#[cfg(not(loom))]
+impl<
+    T: 'static,
+    const SLOTS: usize,
+    const SETS: usize,
+    const NODES: usize,
+    const KIN: usize,
+    const SCRATCH: usize,
+> Default for Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A `static` that a machine lives in, with the capacity beside it; see [`storage!`](crate::storage).
+#[cfg(not(loom))]
+pub struct Home<S: 'static> {
+    #[doc(hidden)]
+    pub storage: &'static S,
+    #[doc(hidden)]
+    pub capacity: Capacity,
+}
+
+#[cfg(not(loom))]
+impl<
+    T: 'static,
+    const SLOTS: usize,
+    const SETS: usize,
+    const NODES: usize,
+    const KIN: usize,
+    const SCRATCH: usize,
+> Home<Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>>
+{
+    /// Makes the machine, for one thread. It can be made once.
+    ///
+    /// # Errors
+    ///
+    /// [`Claimed`] from the second time on.
+    pub fn local(&self) -> Result<Machine<T, Local>, Claimed> {
+        self.storage.claim(self.capacity)
+    }
+
+    /// Makes the machine, for any number of threads. It can be made once.
+    ///
+    /// # Errors
+    ///
+    /// [`Claimed`] from the second time on.
+    pub fn shared(&self) -> Result<Machine<T, Shared>, Claimed>
+    where
+        T: Send,
+    {
+        self.storage.claim(self.capacity)
+    }
+
+    /// The limits that the storage was made for.
+    pub const fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+}
+
+/// Makes the memory of a machine: a `static` whose image is all zero, so that it costs no flash.
+///
+/// ```
+/// use batchloop_core::{Capacity, storage};
+///
+/// struct Blink { on: bool }
+///
+/// storage!(static BLINKS: Blink = Capacity::slots(4).points(2).scopes(0));
+///
+/// let machine = BLINKS.local()?;
+/// machine.allocate(Blink { on: false }).unwrap();
+/// assert_eq!(machine.live(), 1);
+/// assert!(BLINKS.local().is_err(), "a storage is for one machine");
+/// # Ok::<(), batchloop_core::Claimed>(())
+/// ```
+#[macro_export]
+macro_rules! storage {
+    ($(#[$meta:meta])* $visibility:vis static $name:ident: $state:ty = $capacity:expr) => {
+        $(#[$meta])*
+        $visibility static $name: $crate::Home<
+            $crate::Storage<
+                $state,
+                { $crate::Capacity::slot_count(&$capacity) },
+                { $crate::Capacity::set_words(&$capacity) },
+                { $crate::Capacity::nodes(&$capacity) },
+                { $crate::Capacity::kin(&$capacity) },
+                { $crate::Capacity::scratch(&$capacity) },
+            >,
+        > = {
+            static STORAGE: $crate::Storage<
+                $state,
+                { $crate::Capacity::slot_count(&$capacity) },
+                { $crate::Capacity::set_words(&$capacity) },
+                { $crate::Capacity::nodes(&$capacity) },
+                { $crate::Capacity::kin(&$capacity) },
+                { $crate::Capacity::scratch(&$capacity) },
+            > = $crate::Storage::new();
+            $crate::Home { storage: &STORAGE, capacity: $capacity }
+        };
+    };
+}

@@ -1,0 +1,384 @@
+//! The append-only trie of contexts: which points the entry point visits, in which order.
+//!
+//! A node is a program point, an iteration number and a parent. Children are a list in the order of their first
+//! visit. Nodes are appended and never moved or removed; a traversal predicts that the node after the one it visited
+//! last comes next, which costs one comparison when it is deterministic. Looking a node up in any other way walks
+//! the parent's list, and happens only on the first traversal and when a traversal differs.
+
+use crate::{
+    error::{Fault, Site},
+    frame::Frame,
+    point::ProgramPoint,
+    project::{FieldInfo, MAX_DEPTH, Shape},
+    sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, spin_loop},
+};
+
+/// The root of the trie, and "no node" as a child or sibling: the root is neither.
+pub(crate) const ROOT: u16 = 0;
+
+/// The set of the states that wait at the entrance.
+pub(crate) const ENTRANCE: u16 = 0;
+
+/// A node of the trie, in storage that the caller supplies.
+pub struct Node {
+    point: AtomicPtr<ProgramPoint>,
+    iteration: AtomicU32,
+    parent: AtomicU16,
+    first_child: AtomicU16,
+    next: AtomicU16,
+    /// The active set of a stage; 0 for the root and for scopes, which have none.
+    set: AtomicU16,
+    /// Whether a traversal has come to the end of the children, so that further ones are late.
+    complete: AtomicU16,
+    /// The fields that lead from the machine's state to what the stage works on.
+    shape: [AtomicPtr<FieldInfo>; MAX_DEPTH],
+}
+
+impl Node {
+    /// An unused node: all zero.
+    #[cfg(not(loom))]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "a fresh node for each array element is what is wanted"
+    )]
+    pub const EMPTY: Node = Node {
+        point: AtomicPtr::new(core::ptr::null_mut()),
+        iteration: AtomicU32::new(0),
+        parent: AtomicU16::new(0),
+        first_child: AtomicU16::new(0),
+        next: AtomicU16::new(0),
+        set: AtomicU16::new(0),
+        complete: AtomicU16::new(0),
+        shape: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_DEPTH],
+    };
+
+    #[cfg(loom)]
+    pub(crate) fn empty() -> Node {
+        Node {
+            point: AtomicPtr::new(core::ptr::null_mut()),
+            iteration: AtomicU32::new(0),
+            parent: AtomicU16::new(0),
+            first_child: AtomicU16::new(0),
+            next: AtomicU16::new(0),
+            set: AtomicU16::new(0),
+            complete: AtomicU16::new(0),
+            shape: core::array::from_fn(|_| AtomicPtr::new(core::ptr::null_mut())),
+        }
+    }
+
+    #[inline]
+    fn is(&self, point: &'static ProgramPoint, iteration: u32) -> bool {
+        // ORDERING: Relaxed; the node was reached through an Acquire load of the link that published it.
+        core::ptr::eq(self.point.load(Ordering::Relaxed), point)
+            && self.iteration.load(Ordering::Relaxed) == iteration
+    }
+
+    /// The site, if the node is in use and not the root.
+    pub(crate) fn site(&self) -> Option<Site> {
+        let point = self.point.load(Ordering::Relaxed);
+        // SAFETY: R1: the pointer is null or was made from a `&'static ProgramPoint` in `append`.
+        let point = unsafe { point.as_ref() }?;
+        Some(Site {
+            point,
+            iteration: self.iteration.load(Ordering::Relaxed),
+        })
+    }
+
+    pub(crate) fn parent(&self) -> u16 {
+        self.parent.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set(&self) -> u16 {
+        // ORDERING: Acquire; the partner is the Release store in `bind`, so the shape is seen with the set.
+        self.set.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        let mut shape = Shape::WHOLE;
+        for field in &self.shape {
+            let field = field.load(Ordering::Relaxed);
+            // SAFETY: R1: the pointer is null or was made from a `&'static FieldInfo` in `bind`.
+            match unsafe { field.as_ref() } {
+                Some(field) => shape.push(field),
+                None => break,
+            }
+        }
+        shape
+    }
+}
+
+/// How far the trie has grown, and who is extending it.
+pub(crate) struct Growth {
+    nodes: AtomicU16,
+    sets: AtomicU16,
+    /// Taken for the rare append, by threads only: interrupt handlers do not traverse.
+    extending: AtomicUsize,
+    pub(crate) skipped: AtomicUsize,
+    pub(crate) late: AtomicUsize,
+}
+
+impl Growth {
+    pub(crate) fn new() -> Self {
+        Growth {
+            nodes: AtomicU16::new(1),
+            sets: AtomicU16::new(1),
+            extending: AtomicUsize::new(0),
+            skipped: AtomicUsize::new(0),
+            late: AtomicUsize::new(0),
+        }
+    }
+
+    fn extend(&self) -> Extending<'_> {
+        // ORDERING: Acquire; the partner is the Release store when the last one who extended let go.
+        while self
+            .extending
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            spin_loop();
+        }
+        Extending(self)
+    }
+}
+
+struct Extending<'a>(&'a Growth);
+
+impl Drop for Extending<'_> {
+    fn drop(&mut self) {
+        self.0.extending.store(0, Ordering::Release);
+    }
+}
+
+/// Where a traversal stands among the children of one node.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor {
+    pub(crate) parent: u16,
+    last: u16,
+}
+
+/// What a visit found.
+pub(crate) struct Visit {
+    pub(crate) node: u16,
+    pub(crate) diverged: Option<crate::error::Diverged>,
+}
+
+impl Cursor {
+    pub(crate) fn at(parent: u16) -> Self {
+        Cursor { parent, last: ROOT }
+    }
+
+    /// Inside a scope that found no room: nothing is recorded here, and no stage has states.
+    pub(crate) const NOWHERE: u16 = u16::MAX;
+
+    #[inline]
+    fn successor(&self, frame: &Frame) -> u16 {
+        // ORDERING: Acquire; the partner is the Release store of the link in `append`.
+        if self.last == ROOT {
+            frame.node(self.parent).first_child.load(Ordering::Acquire)
+        } else {
+            frame.node(self.last).next.load(Ordering::Acquire)
+        }
+    }
+
+    /// Goes to the child with this point and iteration, and appends it if the recorded list ends here.
+    #[inline]
+    pub(crate) fn visit(
+        &mut self,
+        frame: &Frame,
+        point: &'static ProgramPoint,
+        iteration: u32,
+    ) -> Result<Visit, Fault> {
+        if self.parent == Self::NOWHERE {
+            return Err(Fault::ScopesExhausted {
+                capacity: frame.capacity().nodes() - 1,
+            });
+        }
+        let next = self.successor(frame);
+        if next != ROOT && frame.node(next).is(point, iteration) {
+            self.last = next;
+            return Ok(Visit {
+                node: next,
+                diverged: None,
+            });
+        }
+        self.search(frame, point, iteration, next)
+    }
+
+    #[cold]
+    fn search(
+        &mut self,
+        frame: &Frame,
+        point: &'static ProgramPoint,
+        iteration: u32,
+        next: u16,
+    ) -> Result<Visit, Fault> {
+        let found = Site { point, iteration };
+        if let Some((node, skipped)) = find(frame, next, point, iteration) {
+            frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
+            self.last = node;
+            return Ok(Visit {
+                node,
+                diverged: None,
+            });
+        }
+        let first = frame.node(self.parent).first_child.load(Ordering::Acquire);
+        let known = find(frame, first, point, iteration);
+        let (node, predecessor) = match known {
+            Some((node, _)) => (node, None),
+            None => append(frame, self.parent, point, iteration)?,
+        };
+        // Appending right behind the node visited last is how a trie grows. Anything else is another order than the
+        // recorded one.
+        if known.is_none() && next == ROOT && predecessor == Some(self.last) {
+            self.last = node;
+            return Ok(Visit {
+                node,
+                diverged: None,
+            });
+        }
+        let expected = match next {
+            ROOT => None,
+            next => frame.node(next).site(),
+        };
+        let diverged =
+            (expected != Some(found)).then_some(crate::error::Diverged { expected, found });
+        if known.is_none() {
+            self.last = node;
+        }
+        Ok(Visit { node, diverged })
+    }
+
+    /// The traversal leaves this node; counts what it did not visit.
+    #[inline]
+    pub(crate) fn leave(&self, frame: &Frame) {
+        let parent = frame.node(self.parent);
+        // ORDERING: Relaxed; the mark only sorts what is counted.
+        if parent.complete.load(Ordering::Relaxed) == 0 {
+            parent.complete.store(1, Ordering::Relaxed);
+        }
+        let mut next = self.successor(frame);
+        if next == ROOT {
+            return;
+        }
+        let mut skipped = 0;
+        while next != ROOT {
+            skipped += 1;
+            next = frame.node(next).next.load(Ordering::Acquire);
+        }
+        frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
+    }
+}
+
+/// The node with this key from `node` on, and how many come before it.
+fn find(
+    frame: &Frame,
+    mut node: u16,
+    point: &'static ProgramPoint,
+    iteration: u32,
+) -> Option<(u16, usize)> {
+    let mut before = 0;
+    while node != ROOT {
+        if frame.node(node).is(point, iteration) {
+            return Some((node, before));
+        }
+        before += 1;
+        node = frame.node(node).next.load(Ordering::Acquire);
+    }
+    None
+}
+
+/// Appends a child, unless another worker just did. Answers the node and, if it is new, the one before it.
+fn append(
+    frame: &Frame,
+    parent: u16,
+    point: &'static ProgramPoint,
+    iteration: u32,
+) -> Result<(u16, Option<u16>), Fault> {
+    let growth = frame.growth();
+    let _extending = growth.extend();
+    let mut last = ROOT;
+    let mut link = &frame.node(parent).first_child;
+    loop {
+        let child = link.load(Ordering::Acquire);
+        if child == ROOT {
+            break;
+        }
+        if frame.node(child).is(point, iteration) {
+            return Ok((child, Some(last)));
+        }
+        last = child;
+        link = &frame.node(child).next;
+    }
+    let index = growth.nodes.load(Ordering::Relaxed);
+    if index as usize >= frame.capacity().nodes() {
+        return Err(Fault::ScopesExhausted {
+            capacity: frame.capacity().nodes() - 1,
+        });
+    }
+    growth.nodes.store(index + 1, Ordering::Relaxed);
+    if frame.node(parent).complete.load(Ordering::Relaxed) != 0 {
+        growth.late.fetch_add(1, Ordering::Relaxed);
+    }
+    let node = frame.node(index);
+    let pointer = core::ptr::from_ref(point).cast_mut();
+    node.point.store(pointer, Ordering::Relaxed);
+    node.iteration.store(iteration, Ordering::Relaxed);
+    node.parent.store(parent, Ordering::Relaxed);
+    // ORDERING: Release publishes the node; the partners are the Acquire loads of links.
+    link.store(index, Ordering::Release);
+    Ok((index, Some(last)))
+}
+
+/// The active set of a stage, and the shape that its states are bound to.
+///
+/// The first batch that arrives binds the point: all that wait there must have the same shape, since the code below
+/// works on all of them alike. `None` where nothing has ever arrived.
+#[inline]
+pub(crate) fn bind(
+    frame: &Frame,
+    index: u16,
+    arriving: Option<&Shape>,
+) -> Result<Option<(u16, Shape)>, Fault> {
+    let node = frame.node(index);
+    let set = node.set();
+    if set != ENTRANCE {
+        return Ok(Some((set, node.shape())));
+    }
+    match arriving {
+        None => Ok(None),
+        Some(shape) => bind_first(frame, node, shape).map(Some),
+    }
+}
+
+#[cold]
+fn bind_first(frame: &Frame, node: &Node, arriving: &Shape) -> Result<(u16, Shape), Fault> {
+    let growth = frame.growth();
+    let _extending = growth.extend();
+    let set = node.set();
+    if set != ENTRANCE {
+        return Ok((set, node.shape()));
+    }
+    let set = growth.sets.load(Ordering::Relaxed);
+    if set as usize > frame.capacity().points {
+        return Err(Fault::PointsExhausted {
+            capacity: frame.capacity().points,
+        });
+    }
+    growth.sets.store(set + 1, Ordering::Relaxed);
+    for (room, field) in node.shape.iter().zip(arriving.fields()) {
+        room.store(core::ptr::from_ref(field).cast_mut(), Ordering::Relaxed);
+    }
+    // ORDERING: Release publishes the shape; the partner is the Acquire load in `Node::set`.
+    node.set.store(set, Ordering::Release);
+    Ok((set, *arriving))
+}
+
+/// The stage whose active set this is; `None` for the entrance. Walks the nodes.
+pub(crate) fn stage_of(frame: &Frame, set: u16) -> Option<u16> {
+    if set == ENTRANCE {
+        return None;
+    }
+    let nodes = frame.growth().nodes.load(Ordering::Relaxed);
+    (1..nodes).find(|&index| frame.node(index).set() == set)
+}

@@ -1,0 +1,208 @@
+//! Drivers and turns: the entry point, run again and again from the top.
+
+use core::{
+    fmt,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+};
+
+use crate::{
+    access::{Access, Local},
+    batch::Batch,
+    bench::{Bench, Segment},
+    change::Snapshot,
+    context::Context,
+    error::{DriversTaken, Fault, Full},
+    handle::Handle,
+    idle::{Idle, Progress},
+    machine::{Machine, Reservation},
+    project::Shape,
+    sync::Ordering,
+    trie::{ENTRANCE, ROOT},
+};
+
+/// Runs the entry point of a machine.
+///
+/// A [`Local`] machine has one; a [`Shared`](crate::Shared) one may have several, each on its own thread.
+#[doc(alias = "worker")]
+#[doc(alias = "executor")]
+pub struct Driver<T: 'static, A: Access = Local> {
+    machine: Machine<T, A>,
+    index: usize,
+    since: Snapshot,
+    stopped: bool,
+}
+
+impl<T, A: Access> Driver<T, A> {
+    pub(crate) fn new(machine: Machine<T, A>) -> Result<Self, DriversTaken> {
+        let frame = machine.frame;
+        let capacity = frame.capacity.drivers;
+        for index in 0..capacity {
+            // ORDERING: Acquire; the partner is the Release in `drop`, so that the scratch space of the driver
+            // that had this index before is ours.
+            let before = frame.drivers.fetch_or(1 << index, Ordering::AcqRel);
+            if before & (1 << index) == 0 {
+                return Ok(Driver {
+                    machine,
+                    index,
+                    since: frame.counter.snapshot(),
+                    stopped: false,
+                });
+            }
+        }
+        Err(DriversTaken { capacity })
+    }
+
+    /// Runs the entry point once. Never sleeps.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Fault`] of the turn. The entry point ran to its end all the same, no state was lost, and the
+    /// driver may go on.
+    ///
+    /// # Panics
+    ///
+    /// If the entry point does; states that it had in hand are back at their points, and the driver may go on.
+    pub fn turn(
+        &mut self,
+        entry: impl for<'t> FnOnce(&mut Turn<'t, T, A>),
+    ) -> Result<Progress, Fault> {
+        let frame = self.machine.frame;
+        self.since = frame.counter.snapshot();
+        if !A::SHARED {
+            // The inbox is atomic on every machine; see `Waker::wake`.
+            let inbox = frame.inbox::<crate::access::Shared>();
+            inbox.take(usize::MAX, |slot| {
+                frame.wake_tenant::<A>(slot);
+                true
+            });
+        }
+        let room = frame.capacity.scratch_of_driver();
+        let scratch = &frame.scratch[self.index * room..(self.index + 1) * room];
+        let bench = Bench::new(frame, scratch);
+        let mut turn = Turn {
+            context: Context::new(&bench, ROOT),
+            types: PhantomData,
+        };
+        entry(&mut turn);
+        turn.context.cursor.leave(frame);
+        self.stopped = bench.stop.get();
+        if let Some(fault) = bench.fault() {
+            return Err(fault);
+        }
+        if bench.backlog.get() || frame.counter.moved_since(self.since) {
+            Ok(Progress::More)
+        } else {
+            Ok(Progress::Quiet)
+        }
+    }
+
+    /// Runs the entry point again and again, with `idle` between two turns, until [`Context::stop`] is called.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Fault`].
+    pub fn run(
+        &mut self,
+        mut idle: impl Idle,
+        mut entry: impl for<'t> FnMut(&mut Turn<'t, T, A>),
+    ) -> Result<(), Fault> {
+        loop {
+            let progress = self.turn(&mut entry)?;
+            if self.stopped {
+                return Ok(());
+            }
+            idle.idle(self.machine.counter(), self.since, progress);
+        }
+    }
+
+    /// The change counter as it was when the last turn started: what to sleep on.
+    pub fn snapshot(&self) -> Snapshot {
+        self.since
+    }
+}
+
+impl<T, A: Access> Drop for Driver<T, A> {
+    fn drop(&mut self) {
+        // ORDERING: Release; the partner is the Acquire in `new`.
+        let bit = 1 << self.index;
+        self.machine.frame.drivers.fetch_and(!bit, Ordering::AcqRel);
+    }
+}
+
+impl<T, A: Access> Deref for Driver<T, A> {
+    type Target = Machine<T, A>;
+
+    fn deref(&self) -> &Machine<T, A> {
+        &self.machine
+    }
+}
+
+impl<T, A: Access> fmt::Debug for Driver<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Driver({} of {:?})", self.index, self.machine)
+    }
+}
+
+/// One run of the entry point: its [`Context`], and the machine.
+#[doc(alias = "tick")]
+pub struct Turn<'t, T: 'static, A: Access = Local> {
+    context: Context<'t, A>,
+    types: PhantomData<fn(T) -> T>,
+}
+
+impl<'t, T, A: Access> Turn<'t, T, A> {
+    /// The machine that this is a turn of.
+    pub fn machine(&self) -> Machine<T, A> {
+        Machine::new(self.context.bench.frame)
+    }
+
+    /// As [`Machine::allocate`].
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] gives the value back.
+    pub fn allocate(&self, value: T) -> Result<Handle<T>, Full<T>> {
+        self.machine().allocate(value)
+    }
+
+    /// As [`Machine::reserve`].
+    ///
+    /// # Errors
+    ///
+    /// [`Full`].
+    pub fn reserve(&self) -> Result<Reservation<T, A>, Full<()>> {
+        self.machine().reserve()
+    }
+
+    /// The states at the entrance that may have been woken: above all, those that have just been allocated.
+    ///
+    /// The entrance is a point like others: a state that answers [`Step::Wait`](crate::Step::Wait) before it has
+    /// been at any other waits here.
+    #[must_use = "a batch that is dropped goes back to its point, active"]
+    pub fn arrivals(&mut self) -> Batch<'t, T, A> {
+        let bench = self.context.bench;
+        let segment = bench.gather(ENTRANCE, Segment::EMPTY);
+        Batch::new(bench, segment, Some(Shape::WHOLE))
+    }
+}
+
+impl<'t, T, A: Access> Deref for Turn<'t, T, A> {
+    type Target = Context<'t, A>;
+
+    fn deref(&self) -> &Context<'t, A> {
+        &self.context
+    }
+}
+
+impl<'t, T, A: Access> DerefMut for Turn<'t, T, A> {
+    fn deref_mut(&mut self) -> &mut Context<'t, A> {
+        &mut self.context
+    }
+}
+
+impl<T, A: Access> fmt::Debug for Turn<'_, T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Turn({:?})", self.machine())
+    }
+}
