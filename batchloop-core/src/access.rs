@@ -37,6 +37,8 @@ pub struct Local(PhantomData<*mut ()>);
 /// Any number of threads work on the machine: atomic read-modify-writes.
 pub struct Shared(());
 
+opaque_debug!(Word, Local, Shared);
+
 impl sealed::Sealed for Local {}
 impl sealed::Sealed for Shared {}
 

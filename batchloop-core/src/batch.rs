@@ -54,7 +54,8 @@ pub struct Batch<'t, U, A: Access = Local> {
     segment: Segment,
     /// `None` while nothing says where in the state a `U` is; then the batch is empty.
     shape: Option<Shape>,
-    types: PhantomData<(fn(U) -> U, Cell<&'t ()>)>,
+    state: PhantomData<fn(U) -> U>,
+    turn: PhantomData<Cell<&'t ()>>,
 }
 
 impl<'t, U, A: Access> Batch<'t, U, A> {
@@ -64,7 +65,8 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
             bench,
             segment,
             shape,
-            types: PhantomData,
+            state: PhantomData,
+            turn: PhantomData,
         }
     }
 

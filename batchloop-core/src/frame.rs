@@ -22,6 +22,8 @@ use crate::{
 /// Room for the machine's own record, in storage that the caller supplies.
 pub struct FrameCell(pub(crate) MaybeUninit<Frame>);
 
+opaque_debug!(FrameCell);
+
 impl FrameCell {
     /// Unused room.
     #[allow(

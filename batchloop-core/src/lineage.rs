@@ -96,6 +96,8 @@ pub struct Kin {
     version: AtomicUsize,
 }
 
+opaque_debug!(Kin);
+
 impl Kin {
     /// Unused room: all zero.
     #[cfg(not(loom))]

@@ -25,7 +25,8 @@ use crate::{
 /// except where they wait for the lock of one state, which they say.
 pub struct Machine<T: 'static, A: Access = Local> {
     pub(crate) frame: &'static Frame,
-    types: PhantomData<(fn(T) -> T, A)>,
+    state: PhantomData<fn(T) -> T>,
+    access: PhantomData<A>,
 }
 
 impl<T, A: Access> Clone for Machine<T, A> {
@@ -52,7 +53,8 @@ impl<T, A: Access> Machine<T, A> {
     pub(crate) fn new(frame: &'static Frame) -> Self {
         Machine {
             frame,
-            types: PhantomData,
+            state: PhantomData,
+            access: PhantomData,
         }
     }
 

@@ -19,7 +19,8 @@ pub struct Me<U, A: Access = Local> {
     offset: u32,
     version: usize,
     events: Events,
-    types: PhantomData<(fn(U) -> U, A)>,
+    state: PhantomData<fn(U) -> U>,
+    access: PhantomData<A>,
 }
 
 impl<U, A: Access> Me<U, A> {
@@ -31,7 +32,8 @@ impl<U, A: Access> Me<U, A> {
             offset,
             version: entered.version,
             events: entered.events,
-            types: PhantomData,
+            state: PhantomData,
+            access: PhantomData,
         }
     }
 

@@ -33,6 +33,8 @@ pub struct FieldInfo {
     pub(crate) name: &'static str,
 }
 
+opaque_debug!(FieldInfo);
+
 impl FieldInfo {
     fn same(&self, other: &FieldInfo) -> bool {
         core::ptr::eq(self, other)
@@ -54,10 +56,7 @@ impl<C: 'static, U: 'static> Field<C, U> {
     ///
     /// `N::OFFSET` is the offset in `C` of a field of type `U`: R6.
     #[doc(hidden)]
-    pub const unsafe fn new<N: FieldName>(_name: N, _place: fn(&C) -> *const U) -> Self
-    where
-        N: Copy,
-    {
+    pub const unsafe fn new<N: FieldName + Copy>(_name: N, _place: fn(&C) -> *const U) -> Self {
         Field {
             info: const {
                 assert!(

@@ -7,7 +7,7 @@ use core::{
 };
 
 use crate::{
-    access::{Access, Admits, Word},
+    access::{Admits, Word},
     capacity::Capacity,
     error::TooShort,
     frame::{Frame, FrameCell, Payloads},
@@ -27,6 +27,8 @@ use crate::{
 /// Room for one state.
 #[repr(transparent)]
 pub struct Payload<T>(UnsafeCell<MaybeUninit<T>>);
+
+opaque_debug!(Payload<T>, Place, Index);
 
 impl<T> Payload<T> {
     /// Unused room.
@@ -118,6 +120,12 @@ pub struct Parts<T: 'static> {
     pub kin: &'static mut [Kin],
     /// [`Capacity::scratch`] elements.
     pub scratch: &'static mut [Index],
+}
+
+impl<T> core::fmt::Debug for Parts<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Parts({} slots)", self.payloads.len())
+    }
 }
 
 impl<T: 'static> Parts<T> {
@@ -259,7 +267,7 @@ impl<
     }
 
     #[doc(hidden)]
-    pub fn claim<A: Access + Admits<T>>(
+    pub fn claim<A: Admits<T>>(
         &'static self,
         capacity: Capacity,
     ) -> Result<Machine<T, A>, Claimed> {
@@ -302,8 +310,24 @@ impl<
     }
 }
 
+#[cfg(not(loom))]
+impl<
+    T: 'static,
+    const SLOTS: usize,
+    const SETS: usize,
+    const NODES: usize,
+    const KIN: usize,
+    const SCRATCH: usize,
+> core::fmt::Debug for Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>
+{
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Storage({SLOTS} slots)")
+    }
+}
+
 /// A `static` that a machine lives in, with the capacity beside it; see [`storage!`](crate::storage).
 #[cfg(not(loom))]
+#[derive(Debug)]
 pub struct Home<S: 'static> {
     #[doc(hidden)]
     pub storage: &'static S,

@@ -34,6 +34,8 @@ pub struct Node {
     shape: [AtomicPtr<FieldInfo>; MAX_DEPTH],
 }
 
+opaque_debug!(Node);
+
 impl Node {
     /// An unused node: all zero.
     #[cfg(not(loom))]
