@@ -17,6 +17,7 @@ use crate::{
 pub(crate) struct ActiveSet<'a, A> {
     geometry: &'a Geometry,
     words: &'a [Word],
+    base: usize,
     access: PhantomData<A>,
 }
 
@@ -28,29 +29,34 @@ pub(crate) struct Left {
 }
 
 impl<'a, A: Access> ActiveSet<'a, A> {
-    pub(crate) fn new(geometry: &'a Geometry, words: &'a [Word]) -> Self {
-        debug_assert_eq!(words.len(), geometry.words());
+    /// The set whose words begin at `base`.
+    #[inline(always)]
+    pub(crate) fn new(geometry: &'a Geometry, words: &'a [Word], base: usize) -> Self {
         ActiveSet {
             geometry,
             words,
+            base,
             access: PhantomData,
         }
     }
 
+    #[inline(always)]
     fn root(&self) -> &'a Word {
-        &self.words[0]
+        &self.words[self.base]
     }
 
     fn resume(&self) -> &'a Word {
-        &self.words[1]
+        &self.words[self.base + 1]
     }
 
+    #[inline(always)]
     fn summary(&self, index: usize) -> &'a Word {
-        &self.words[2 + index]
+        &self.words[self.base + 2 + index]
     }
 
+    #[inline(always)]
     fn leaf(&self, index: usize) -> &'a Word {
-        &self.words[2 + self.geometry.summaries + index]
+        &self.words[self.base + 2 + self.geometry.summaries + index]
     }
 
     /// Whether nothing is set, as far as this thread can tell. One load.
@@ -60,7 +66,7 @@ impl<'a, A: Access> ActiveSet<'a, A> {
     }
 
     /// Sets the bit of `slot`. Answers whether the set was empty before, as far as the root says.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&self, slot: usize) -> bool {
         let leaf = slot / BITS;
         if A::set(self.leaf(leaf), 1 << (slot % BITS)) != 0 {
@@ -69,6 +75,7 @@ impl<'a, A: Access> ActiveSet<'a, A> {
         self.insert_summary(leaf)
     }
 
+    #[inline(never)]
     fn insert_summary(&self, leaf: usize) -> bool {
         let summary = leaf / BITS;
         if A::set(self.summary(summary), 1 << (leaf % BITS)) != 0 {
@@ -77,12 +84,12 @@ impl<'a, A: Access> ActiveSet<'a, A> {
         A::set(self.root(), 1 << (summary / self.geometry.group)) == 0
     }
 
-    /// Takes bits out in address order, from where the last take stopped, and gives each to `accept`, until it has
-    /// accepted `room` of them. What lies before the starting point, or does not fit, stays set.
+    /// Takes bits out in address order, from where the last take stopped, and gives each to `accept`, until there
+    /// have been `room` of them. What lies before the starting point, or does not fit, stays set.
     ///
     /// A take that comes to the end starts the next one at slot 0, so a bit waits for at most as many takes as it
     /// takes to go round once.
-    pub(crate) fn take(&self, room: usize, accept: impl FnMut(usize) -> bool) -> Left {
+    pub(crate) fn take(&self, room: usize, accept: impl FnMut(usize)) -> Left {
         if self.is_empty() || room == 0 {
             return Left {
                 remain: !self.is_empty(),
@@ -119,7 +126,7 @@ struct Walk<'a, 's, A, F> {
     accept: F,
 }
 
-impl<A: Access, F: FnMut(usize) -> bool> Walk<'_, '_, A, F> {
+impl<A: Access, F: FnMut(usize)> Walk<'_, '_, A, F> {
     /// Each level answers the bits that must be set again in its own word.
     fn root(&mut self, mut root: usize) -> usize {
         let group = self.set.geometry.group;
@@ -192,9 +199,8 @@ impl<A: Access, F: FnMut(usize) -> bool> Walk<'_, '_, A, F> {
                 break;
             }
             bits &= bits - 1;
-            if (self.accept)(slot) {
-                self.room -= 1;
-            }
+            (self.accept)(slot);
+            self.room -= 1;
         }
         if left != 0 {
             A::set(word, left);

@@ -4,7 +4,7 @@ use core::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
 
 use crate::{
     access::{Access, Local},
-    bench::{Bench, Segment},
+    bench::{Bench, Entry, Segment},
     error::{Fault, Mismatch},
     me::Me,
     project::{Field, MAX_DEPTH, Shape},
@@ -25,7 +25,7 @@ pub enum Step {
 /// States that this turn has taken from a point, in address order; consumed by what is done with it.
 ///
 /// A batch owns its states' places, not their contents: a hook may still reach a state of a batch until its closure
-/// runs. A state that a hook works on at that very moment, or has ended, is left out.
+/// runs. A state that a hook works on at that very moment, or has ended, is left out then.
 ///
 /// A batch that is dropped loses nothing: its states go back to the point that they came from, active.
 ///
@@ -84,7 +84,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         Batch::new(bench, self.into_segment(), shape)
     }
 
-    /// How many states there are, those included that a hook has ended since.
+    /// How many states there are, at most: some may turn out to have ended, or to be in the hands of a hook.
     pub fn len(&self) -> usize {
         self.segment.len
     }
@@ -124,7 +124,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     pub fn advance(self, mut work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
         let mut sweep = Sweep::new(self);
         while let Some((slot, entered)) = sweep.next() {
-            let offset = sweep.shape.offset;
+            let offset = sweep.offset;
             let me = Me::new(sweep.bench.frame, slot, offset, &entered);
             let lock = entered.lock;
             let state = lock.payload(offset);
@@ -166,7 +166,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         let mut sweep = Sweep::new(self);
         sweep.make_room_for_others();
         while let Some((slot, entered)) = sweep.next() {
-            let offset = sweep.shape.offset;
+            let offset = sweep.offset;
             let me = Me::new(sweep.bench.frame, slot, offset, &entered);
             let lock = entered.lock;
             let state = lock.payload(offset);
@@ -190,29 +190,26 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// [`Fault::Mismatch`], and the second goes back.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn merge(self, other: Batch<'t, U, A>) -> Batch<'t, U, A> {
-        let (one, another) = match (self.shape, other.shape) {
-            (Some(one), Some(another)) => (one, another),
+        let (shape, another) = match (self.shape, other.shape) {
+            (Some(shape), Some(another)) => (shape, another),
             (None, _) => return other,
             (_, None) => return self,
         };
-        if !one.same(&another) {
+        if !shape.same(&another) {
             self.bench.report(Fault::Mismatch(Mismatch {
-                expected: one.name(),
+                expected: shape.name(),
                 found: another.name(),
             }));
             return self;
         }
-        match self.bench.join(self.segment, other.segment) {
-            Some(joined) => {
-                let bench = self.bench;
-                let _ = (self.into_segment(), other.into_segment());
-                Batch::new(bench, joined, Some(one))
-            }
-            None => {
-                self.bench.backlog.set(true);
-                self
-            }
-        }
+        let bench = self.bench;
+        let joined = bench.join(self.into_segment(), other.into_segment());
+        let segment = joined.unwrap_or_else(|(segment, rest)| {
+            bench.put_back(rest);
+            bench.shrink(rest, 0);
+            segment
+        });
+        Batch::new(bench, segment, Some(shape))
     }
 
     /// Ends all of them.
@@ -301,7 +298,8 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
 struct Sweep<'t, U, A: Access> {
     bench: &'t Bench<A>,
     segment: Segment,
-    shape: Shape,
+    shape: Option<Shape>,
+    offset: u32,
     read: usize,
     kept: usize,
     /// Where those that are put aside begin, and how many they are.
@@ -318,8 +316,9 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         Sweep {
             bench: batch.bench,
             segment: batch.segment,
-            // An unshaped batch is empty, so its shape is never used.
-            shape: batch.shape.unwrap_or(Shape::WHOLE),
+            shape: batch.shape,
+            // A batch without a shape is empty, so the offset is not used.
+            offset: batch.shape.map_or(0, |shape| shape.offset),
             read: 0,
             kept: 0,
             aside: usize::MAX,
@@ -330,27 +329,34 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
     }
 
     /// The next state that this batch still owns, locked.
-    #[inline]
-    fn next(&mut self) -> Option<(u32, Entered<A>)> {
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, Entered<A>)> {
+        let frame = self.bench.frame;
         while self.read < self.segment.len {
-            let slot = self.bench.get(self.segment.start + self.read);
+            let entry = self.bench.get(self.segment.start + self.read);
             self.read += 1;
-            if let Some(entered) = self.bench.frame.enter::<A>(slot as usize) {
+            let slot = entry.slot();
+            let entered = if entry.is_claimed() {
+                frame.seize::<A>(slot, self.segment.from)
+            } else {
+                frame.enter::<A>(slot)
+            };
+            if let Some(entered) = entered {
                 return Some((slot, entered));
             }
         }
         None
     }
 
-    #[inline]
-    fn keep(&mut self, slot: u32) {
+    #[inline(always)]
+    fn keep(&mut self, slot: usize) {
         let at = self.segment.start + self.kept;
         if self.aside == at {
             // In place: the first of the others makes way.
             self.bench.put(at + self.others, self.bench.get(at));
             self.aside += 1;
         }
-        self.bench.put(at, slot);
+        self.bench.put(at, Entry::owned(slot));
         self.kept += 1;
     }
 
@@ -364,15 +370,16 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         };
     }
 
-    fn put_aside(&mut self, slot: u32) {
-        self.bench.put(self.aside + self.others, slot);
+    fn put_aside(&mut self, slot: usize) {
+        let at = self.aside + self.others;
+        self.bench.put(at, Entry::owned(slot));
         self.others += 1;
     }
 
     fn finish(self) -> Batch<'t, U, A> {
         let this = ManuallyDrop::new(self);
         let segment = this.bench.shrink(this.segment, this.kept);
-        Batch::new(this.bench, segment, Some(this.shape))
+        Batch::new(this.bench, segment, this.shape)
     }
 
     fn finish_both(self) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
@@ -386,7 +393,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         this.bench.shrink(this.buffer, 0);
         let segment = this.bench.shrink(this.segment, this.kept + this.others);
         let (kept, others) = this.bench.split(segment, this.kept);
-        let shape = Some(this.shape);
+        let shape = this.shape;
         (
             Batch::new(this.bench, kept, shape),
             Batch::new(this.bench, others, shape),
@@ -404,7 +411,11 @@ impl<U, A: Access> Drop for Sweep<'_, U, A> {
         ];
         for (start, len) in runs {
             if len > 0 {
-                self.bench.put_back(Segment { start, len });
+                self.bench.put_back(Segment {
+                    start,
+                    len,
+                    ..self.segment
+                });
             }
         }
         self.bench.shrink(self.buffer, 0);

@@ -14,15 +14,50 @@ use crate::{
     access::Access, error::Fault, frame::Frame, slot::Taken, storage::Index, sync::Ordering,
 };
 
-/// Where a batch's indices lie.
+/// One state of a batch: a slot, and whether the batch owns it yet.
+///
+/// States that a stage takes from its active set are *claimed*: their bits are in hand, and they become owned when
+/// their closure starts, in the exchange that locks them. The mark is the lowest bit, so that entries sort by slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+pub(crate) struct Entry(u32);
+
+impl Entry {
+    #[inline(always)]
+    pub(crate) fn owned(slot: usize) -> Self {
+        Entry((slot as u32) << 1)
+    }
+
+    #[inline(always)]
+    fn claimed(slot: usize) -> Self {
+        Entry((slot as u32) << 1 | 1)
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot(self) -> usize {
+        (self.0 >> 1) as usize
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_claimed(self) -> bool {
+        self.0 & 1 != 0
+    }
+}
+
+/// Where a batch's entries lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Segment {
     pub(crate) start: usize,
     pub(crate) len: usize,
+    /// The set that claimed entries come from, if there are any.
+    pub(crate) from: u16,
 }
 
 impl Segment {
-    pub(crate) const EMPTY: Segment = Segment { start: 0, len: 0 };
+    pub(crate) const EMPTY: Segment = Segment {
+        start: 0,
+        len: 0,
+        from: 0,
+    };
 
     pub(crate) fn end(self) -> usize {
         self.start + self.len
@@ -72,13 +107,13 @@ impl<A: Access> Bench<A> {
 
     // ORDERING: Relaxed; scratch space belongs to one driver, and a driver to one thread at a time.
     #[inline(always)]
-    pub(crate) fn get(&self, index: usize) -> u32 {
-        self.scratch[index].0.load(Ordering::Relaxed)
+    pub(crate) fn get(&self, index: usize) -> Entry {
+        Entry(self.scratch[index].0.load(Ordering::Relaxed))
     }
 
     #[inline(always)]
-    pub(crate) fn put(&self, index: usize, slot: u32) {
-        self.scratch[index].0.store(slot, Ordering::Relaxed);
+    pub(crate) fn put(&self, index: usize, entry: Entry) {
+        self.scratch[index].0.store(entry.0, Ordering::Relaxed);
     }
 
     fn free(&self) -> usize {
@@ -116,6 +151,7 @@ impl<A: Access> Bench<A> {
         let right = Segment {
             start: segment.start + left,
             len: segment.len - left,
+            ..segment
         };
         if left == 0 {
             return (Segment::EMPTY, segment);
@@ -133,13 +169,17 @@ impl<A: Access> Bench<A> {
         )
     }
 
-    /// Makes one segment of two that are adjacent, or that fit together above the others.
-    pub(crate) fn join(&self, one: Segment, other: Segment) -> Option<Segment> {
+    /// Makes one segment of two that are adjacent, or that fit together above the others. Where they fit nowhere,
+    /// they come back as they are.
+    pub(crate) fn join(&self, one: Segment, other: Segment) -> Result<Segment, (Segment, Segment)> {
+        // Claimed entries of two points cannot share a segment, so they are taken now.
+        let one = self.secure(one);
+        let other = self.secure(other);
         if one.len == 0 {
-            return Some(other);
+            return Ok(other);
         }
         if other.len == 0 {
-            return Some(one);
+            return Ok(one);
         }
         let (low, high) = if one.start < other.start {
             (one, other)
@@ -151,12 +191,15 @@ impl<A: Access> Bench<A> {
             let joined = Segment {
                 start: low.start,
                 len: low.len + high.len,
+                ..low
             };
             self.order(joined, low.len);
-            return Some(joined);
+            return Ok(joined);
         }
         let len = low.len + high.len;
-        let joined = self.extend(len)?;
+        let Some(joined) = self.extend(len) else {
+            return Err((one, other));
+        };
         for (at, from) in (low.start..low.end())
             .chain(high.start..high.end())
             .enumerate()
@@ -166,7 +209,22 @@ impl<A: Access> Bench<A> {
         self.shrink(low, 0);
         self.shrink(high, 0);
         self.order(joined, low.len);
-        Some(joined)
+        Ok(joined)
+    }
+
+    /// Takes what is only claimed, so that the whole segment is owned; what cannot be taken is left out.
+    fn secure(&self, segment: Segment) -> Segment {
+        let mut kept = 0;
+        for at in segment.start..segment.end() {
+            let entry = self.get(at);
+            let ours = !entry.is_claimed()
+                || self.frame.take::<A>(entry.slot(), segment.from) == Taken::Here;
+            if ours {
+                self.put(segment.start + kept, Entry::owned(entry.slot()));
+                kept += 1;
+            }
+        }
+        self.shrink(segment, kept)
     }
 
     /// Merges the two ascending runs of a segment, if there is room above to hold the second meanwhile. Where there
@@ -206,20 +264,43 @@ impl<A: Access> Bench<A> {
         let start = self.top.get();
         self.top.set(start + len);
         self.segments.set(self.segments.get() + 1);
-        Some(Segment { start, len })
+        Some(Segment {
+            start,
+            len,
+            from: 0,
+        })
     }
 
-    /// Arrivals go to the point, and the states that wait there and may have been woken are taken with them.
+    /// Whether nobody waits at this node who may have been woken. Counts as the visit of its point if so.
+    #[inline]
+    pub(crate) fn is_quiet(&self, node: u16) -> bool {
+        let set = self.frame.node(node).set();
+        let quiet = set == crate::trie::ENTRANCE || self.frame.active_set::<A>(set).is_empty();
+        if quiet {
+            self.unvisited.set(self.unvisited.get().saturating_sub(1));
+        }
+        quiet
+    }
+
+    /// Arrivals go to the point, and the states that wait there and may have been woken come with them.
+    #[inline]
     pub(crate) fn gather(&self, set: u16, arrivals: Segment) -> Segment {
         self.unvisited.set(self.unvisited.get().saturating_sub(1));
+        if arrivals.len == 0 && self.frame.active_set::<A>(set).is_empty() {
+            return Segment::EMPTY;
+        }
+        self.gather_some(set, arrivals)
+    }
+
+    fn gather_some(&self, set: u16, arrivals: Segment) -> Segment {
+        let mut arrivals = self.secure(arrivals);
         for at in arrivals.start..arrivals.end() {
-            self.frame.set_place(self.get(at) as usize, set);
+            self.frame.set_place(self.get(at).slot(), set);
         }
         let active = self.frame.active_set::<A>(set);
         if active.is_empty() {
             return arrivals;
         }
-        let mut arrivals = arrivals;
         if arrivals.len > 0 && arrivals.end() != self.top.get() {
             // Nothing can be added in this place, so the arrivals join those who wait.
             self.put_back(arrivals);
@@ -227,13 +308,9 @@ impl<A: Access> Bench<A> {
         }
         let first = self.top.get();
         let mut end = first;
-        let left = active.take(self.room(), |slot| match self.frame.take::<A>(slot, set) {
-            Taken::Here => {
-                self.put(end, slot as u32);
-                end += 1;
-                true
-            }
-            Taken::Nothing => false,
+        let left = active.take(self.room(), |slot| {
+            self.put(end, Entry::claimed(slot));
+            end += 1;
         });
         if left.remain {
             self.backlog.set(true);
@@ -242,16 +319,19 @@ impl<A: Access> Bench<A> {
             return arrivals;
         }
         self.top.set(end);
+        let claimed = Segment {
+            start: first,
+            len: end - first,
+            from: set,
+        };
         if arrivals.len == 0 {
             self.segments.set(self.segments.get() + 1);
-            return Segment {
-                start: first,
-                len: end - first,
-            };
+            return claimed;
         }
         let segment = Segment {
             start: arrivals.start,
-            len: end - arrivals.start,
+            len: arrivals.len + claimed.len,
+            from: set,
         };
         self.order(segment, arrivals.len);
         segment
@@ -260,7 +340,12 @@ impl<A: Access> Bench<A> {
     /// The states of a segment go back to where they came from, active.
     pub(crate) fn put_back(&self, segment: Segment) {
         for at in segment.start..segment.end() {
-            self.frame.put_back::<A>(self.get(at) as usize);
+            let entry = self.get(at);
+            if entry.is_claimed() {
+                self.frame.unclaim::<A>(entry.slot(), segment.from);
+            } else {
+                self.frame.put_back::<A>(entry.slot());
+            }
         }
     }
 }

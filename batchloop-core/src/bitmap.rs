@@ -14,6 +14,8 @@ pub(crate) struct Geometry {
     pub(crate) summaries: usize,
     /// Summary words under one root bit.
     pub(crate) group: usize,
+    /// Words of one bitmap: root, resume position, summaries, leaves.
+    pub(crate) words: usize,
 }
 
 impl Geometry {
@@ -26,12 +28,8 @@ impl Geometry {
             leaves,
             summaries,
             group: if group == 0 { 1 } else { group },
+            words: 2 + summaries + leaves,
         }
-    }
-
-    /// Words of one bitmap: root, resume position, summaries, leaves.
-    pub(crate) const fn words(&self) -> usize {
-        2 + self.summaries + self.leaves
     }
 
     /// The valid bits of leaf `leaf`.

@@ -51,12 +51,12 @@ impl Capacity {
     ///
     /// # Panics
     ///
-    /// With no slots, or more than 2³² - 1. In a `const` that is an error of the compiler.
+    /// With no slots, or more than 2³¹ - 1. In a `const` that is an error of the compiler.
     pub const fn slots(slots: usize) -> Self {
         assert!(slots > 0, "a machine needs a slot");
         assert!(
-            slots as u64 <= u32::MAX as u64,
-            "slots are numbered with 32 bits"
+            slots as u64 <= (u32::MAX >> 1) as u64,
+            "slots are numbered with 31 bits"
         );
         Capacity {
             slots,
@@ -149,7 +149,7 @@ impl Capacity {
 
     /// How many elements [`Parts::sets`](crate::Parts) needs: the free set, the inbox, the entrance and the points.
     pub const fn set_words(&self) -> usize {
-        (3 + self.points) * self.geometry().words()
+        (3 + self.points) * self.geometry().words
     }
 
     /// How many elements [`Parts::nodes`](crate::Parts) needs: the root, the scopes and the points.

@@ -66,6 +66,9 @@ impl<'t, A: Access> Context<'t, A> {
         let Some(node) = self.visit(point, 0) else {
             return self.none();
         };
+        if arriving.is_empty() && self.bench.is_quiet(node) {
+            return self.none();
+        }
         let shape = arriving.shape();
         let (set, bound) = match trie::bind(self.bench.frame, node, shape) {
             Ok(Some(bound)) => bound,

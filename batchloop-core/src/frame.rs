@@ -110,24 +110,19 @@ impl Frame {
             .is_some_and(|word| Life(word.get()).is_version(version))
     }
 
-    #[inline]
-    fn bitmap(&self, index: usize) -> &[Word] {
-        let words = self.geometry.words();
-        &self.sets[index * words..(index + 1) * words]
-    }
-
     pub(crate) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
-        FreeSet::new(&self.geometry, self.bitmap(0))
+        FreeSet::new(&self.geometry, &self.sets[..self.geometry.words])
     }
 
     /// The slots that other threads and interrupt handlers have woken on a `Local` machine.
     pub(crate) fn inbox<A: Access>(&self) -> ActiveSet<'_, A> {
-        ActiveSet::new(&self.geometry, self.bitmap(1))
+        ActiveSet::new(&self.geometry, self.sets, self.geometry.words)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn active_set<A: Access>(&self, set: u16) -> ActiveSet<'_, A> {
-        ActiveSet::new(&self.geometry, self.bitmap(2 + set as usize))
+        let base = (2 + set as usize) * self.geometry.words;
+        ActiveSet::new(&self.geometry, self.sets, base)
     }
 
     /// The set of the point where the slot waits, or was last.
@@ -147,6 +142,13 @@ impl Frame {
     #[inline]
     pub(crate) fn activate<A: Access>(&self, slot: usize) {
         if self.active_set::<A>(self.place(slot)).insert(slot) {
+            self.counter.ring();
+        }
+    }
+
+    /// Gives a bit back to the set that it was taken from.
+    pub(crate) fn unclaim<A: Access>(&self, slot: usize, set: u16) {
+        if self.active_set::<A>(set).insert(slot) {
             self.counter.ring();
         }
     }

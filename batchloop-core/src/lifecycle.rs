@@ -191,6 +191,25 @@ impl Life {
         }
     }
 
+    /// Edges 3 and 5 in one, for a taker that has the slot's bit in hand and runs the closure at once. Answers `None`
+    /// where the bit was stale, and where a hook holds the lock, whose unlock will activate the slot again.
+    #[inline]
+    pub(crate) fn seize(self) -> Option<Life> {
+        let ready = self.0 & (PHASE | NOTIFIED | LOCKED) == PARKED | NOTIFIED;
+        ready.then_some(Life((self.0 ^ PHASE) & !(NOTIFIED | EVENTS) | LOCKED))
+    }
+
+    /// Adds the events that another word had.
+    pub(crate) fn with_events_of(self, other: Life) -> Life {
+        Life(self.0 | (other.0 & EVENTS))
+    }
+
+    /// Edge 6, for an owner whose closure has not run.
+    #[inline]
+    pub(crate) fn park_active(self) -> Life {
+        Life((self.0 & !(PHASE | LOCKED)) | PARKED | NOTIFIED)
+    }
+
     /// Edge 4: the owner parks a slot that it has not entered. The slot is active, for its activation was not used.
     /// Answers `None` where the slot died in the batch and is free now.
     #[inline]

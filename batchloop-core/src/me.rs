@@ -24,11 +24,16 @@ pub struct Me<U, A: Access = Local> {
 }
 
 impl<U, A: Access> Me<U, A> {
-    #[inline]
-    pub(crate) fn new(frame: &'static Frame, slot: u32, offset: u32, entered: &Entered<A>) -> Self {
+    #[inline(always)]
+    pub(crate) fn new(
+        frame: &'static Frame,
+        slot: usize,
+        offset: u32,
+        entered: &Entered<A>,
+    ) -> Self {
         Me {
             frame,
-            slot,
+            slot: slot as u32,
             offset,
             version: entered.version,
             events: entered.events,

@@ -31,7 +31,7 @@ pub(crate) enum Taken {
 
 impl Frame {
     /// Runs one transition: reads the word, and exchanges it for what `edge` makes of it.
-    #[inline]
+    #[inline(always)]
     fn transition<A: Access, R>(&self, slot: usize, edge: impl Fn(Life) -> (Life, R)) -> R {
         let word = &self.lives[slot];
         let mut found = word.get();
@@ -45,7 +45,7 @@ impl Frame {
     }
 
     /// As `transition`, for edges that may refuse.
-    #[inline]
+    #[inline(always)]
     fn attempt<A: Access, R, E>(
         &self,
         slot: usize,
@@ -106,7 +106,7 @@ impl Frame {
         let _ = self.wake::<A>(slot, version, Events::NONE);
     }
 
-    #[inline]
+    #[inline(always)]
     fn follow<A: Access>(&self, slot: usize, activate: Activate) {
         if activate == Activate::Yes {
             self.activate::<A>(slot);
@@ -145,6 +145,7 @@ impl Frame {
         }
     }
 
+    #[cold]
     fn bury<A: Access>(&self, slot: usize, wrapped: bool) {
         if wrapped {
             self.wrapped::<A>(slot);
@@ -154,7 +155,7 @@ impl Frame {
     }
 
     /// Edge 5, for a slot of the caller's batch. `None` where the slot is not the caller's any more.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter<A: Access>(&'static self, slot: usize) -> Option<Entered<A>> {
         enum Found {
             Entered(Life),
@@ -178,6 +179,25 @@ impl Frame {
                 None
             }
         }
+    }
+
+    /// Edges 3 and 5 in one, for a slot whose bit the caller has taken out of `set`.
+    #[inline(always)]
+    pub(crate) fn seize<A: Access>(&'static self, slot: usize, set: u16) -> Option<Entered<A>> {
+        let before = self
+            .attempt::<A, _, _>(slot, |life| life.seize().map(|next| (next, life)).ok_or(()))
+            .ok()?;
+        let lock = Lock::new(self, slot, true);
+        // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
+        if self.place(slot) != set {
+            lock.park_active(before);
+            return None;
+        }
+        Some(Entered {
+            lock,
+            version: before.version(),
+            events: before.events(),
+        })
     }
 
     /// Edge 8, once.
@@ -229,6 +249,7 @@ pub(crate) struct Lock<A: Access> {
 }
 
 impl<A: Access> Lock<A> {
+    #[inline(always)]
     fn new(frame: &'static Frame, slot: usize, owner: bool) -> Self {
         frame.payloads.witness.exclusive(slot);
         Lock {
@@ -246,7 +267,7 @@ impl<A: Access> Lock<A> {
     }
 
     /// Edge 7.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn keep(self) {
         let this = self.leave();
         this.frame
@@ -254,11 +275,21 @@ impl<A: Access> Lock<A> {
     }
 
     /// Edge 6.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn park(self) {
         let this = self.leave();
         let activate = this.frame.transition::<A, _>(this.slot, Life::park);
         this.frame.follow::<A>(this.slot, activate);
+    }
+
+    /// Edge 6, for a slot that is at another point than the caller thought. The events that came `before` stay.
+    #[cold]
+    fn park_active(self, before: Life) {
+        let this = self.leave();
+        this.frame.transition::<A, _>(this.slot, |life| {
+            (life.park_active().with_events_of(before), ())
+        });
+        this.frame.activate::<A>(this.slot);
     }
 
     /// Edge 9.
@@ -271,10 +302,12 @@ impl<A: Access> Lock<A> {
     }
 
     /// Edge 10.
+    #[inline(never)]
     pub(crate) fn end(self) {
         drop(self);
     }
 
+    #[inline(always)]
     fn leave(self) -> ManuallyDrop<Self> {
         self.frame.payloads.witness.exclusive(self.slot);
         ManuallyDrop::new(self)

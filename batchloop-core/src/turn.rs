@@ -74,7 +74,6 @@ impl<T, A: Access> Driver<T, A> {
             let inbox = frame.inbox::<crate::access::Shared>();
             inbox.take(usize::MAX, |slot| {
                 frame.wake_tenant::<A>(slot);
-                true
             });
         }
         let room = frame.capacity.scratch_of_driver();
