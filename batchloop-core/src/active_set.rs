@@ -84,12 +84,13 @@ impl<'a, A: Access> ActiveSet<'a, A> {
         A::set(self.root(), 1 << (summary / self.geometry.group)) == 0
     }
 
-    /// Takes bits out in address order, from where the last take stopped, and gives each to `accept`, until there
-    /// have been `room` of them. What lies before the starting point, or does not fit, stays set.
+    /// Takes bits out in address order, from where the last take stopped, and gives them to `accept` a leaf at a time
+    /// (the leaf's first slot, and the bits), until there have been `room` of them. What lies before the starting
+    /// point, or does not fit, stays set.
     ///
     /// A take that comes to the end starts the next one at slot 0, so a bit waits for at most as many takes as it
     /// takes to go round once.
-    pub(crate) fn take(&self, room: usize, accept: impl FnMut(usize)) -> Left {
+    pub(crate) fn take(&self, room: usize, accept: impl FnMut(usize, usize)) -> Left {
         if self.is_empty() || room == 0 {
             return Left {
                 remain: !self.is_empty(),
@@ -126,7 +127,7 @@ struct Walk<'a, 's, A, F> {
     accept: F,
 }
 
-impl<A: Access, F: FnMut(usize)> Walk<'_, '_, A, F> {
+impl<A: Access, F: FnMut(usize, usize)> Walk<'_, '_, A, F> {
     /// Each level answers the bits that must be set again in its own word.
     fn root(&mut self, mut root: usize) -> usize {
         let group = self.set.geometry.group;
@@ -191,20 +192,43 @@ impl<A: Access, F: FnMut(usize)> Walk<'_, '_, A, F> {
         let mut bits = A::swap(word, 0);
         let mut left = bits & first_bits(self.start.saturating_sub(base));
         bits &= !left;
-        while bits != 0 {
-            let slot = base + bits.trailing_zeros() as usize;
-            if self.room == 0 {
-                self.stopped = Some(slot);
-                left |= bits;
-                break;
-            }
-            bits &= bits - 1;
-            (self.accept)(slot);
-            self.room -= 1;
+        let count = bits.count_ones() as usize;
+        if count > self.room {
+            let fitting = lowest(bits, self.room);
+            let rest = bits & !fitting;
+            self.stopped = Some(base + rest.trailing_zeros() as usize);
+            left |= rest;
+            bits = fitting;
+            self.room = 0;
+        } else {
+            self.room -= count;
         }
+        (self.accept)(base, bits);
         if left != 0 {
             A::set(word, left);
         }
         left != 0
     }
+}
+
+/// The lowest `count` bits that are set.
+fn lowest(bits: usize, count: usize) -> usize {
+    let mut rest = bits;
+    for _ in 0..count {
+        rest &= rest.wrapping_sub(1);
+    }
+    bits & !rest
+}
+
+/// The slots of a leaf's bits, in address order.
+#[inline(always)]
+pub(crate) fn slots(base: usize, mut bits: usize) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        if bits == 0 {
+            return None;
+        }
+        let slot = base + bits.trailing_zeros() as usize;
+        bits &= bits - 1;
+        Some(slot)
+    })
 }

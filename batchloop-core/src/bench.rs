@@ -11,7 +11,8 @@
 use core::{cell::Cell, marker::PhantomData};
 
 use crate::{
-    access::Access, error::Fault, frame::Frame, slot::Taken, storage::Index, sync::Ordering,
+    access::Access, active_set::slots, error::Fault, frame::Frame, slot::Taken, storage::Index,
+    sync::Ordering,
 };
 
 /// One state of a batch: a slot, and whether the batch owns it yet.
@@ -308,9 +309,12 @@ impl<A: Access> Bench<A> {
         }
         let first = self.top.get();
         let mut end = first;
-        let left = active.take(self.room(), |slot| {
-            self.put(end, Entry::claimed(slot));
-            end += 1;
+        let left = active.take(self.room(), |base, bits| {
+            let room = &self.scratch[end..end + bits.count_ones() as usize];
+            for (index, slot) in room.iter().zip(slots(base, bits)) {
+                index.0.store(Entry::claimed(slot).0, Ordering::Relaxed);
+            }
+            end += room.len();
         });
         if left.remain {
             self.backlog.set(true);

@@ -124,8 +124,7 @@ impl<T, A: Access> Machine<T, A> {
     /// [`Stale`] if the state has ended.
     #[inline]
     pub fn wake(&self, handle: Handle<T>) -> Result<(), Stale> {
-        let (slot, version) = self.check(handle)?;
-        self.frame.wake::<A>(slot, version, Events::NONE)
+        self.post(handle, Events::NONE)
     }
 
     /// Adds events to a state and wakes it, in one step.
@@ -135,8 +134,8 @@ impl<T, A: Access> Machine<T, A> {
     /// [`Stale`] if the state has ended.
     #[inline]
     pub fn post(&self, handle: Handle<T>, events: Events) -> Result<(), Stale> {
-        let (slot, version) = self.check(handle)?;
-        self.frame.wake::<A>(slot, version, events)
+        self.frame
+            .wake::<A>(handle.slot(), handle.version.0, events)
     }
 
     /// As [`post`](Self::post), for a token that has been through a kernel or a device.

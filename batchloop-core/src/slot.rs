@@ -3,7 +3,7 @@
 use core::{marker::PhantomData, mem::ManuallyDrop};
 
 use crate::{
-    access::Access,
+    access::{Access, Word},
     error::Stale,
     events::Events,
     frame::Frame,
@@ -29,6 +29,21 @@ pub(crate) enum Taken {
     Nothing,
 }
 
+#[inline(always)]
+fn attempt<A: Access, R, E>(
+    word: &Word,
+    edge: impl Fn(Life) -> Result<(Life, R), E>,
+) -> Result<R, E> {
+    let mut found = word.get();
+    loop {
+        let (next, answer) = edge(Life(found))?;
+        match A::exchange(word, found, next.0) {
+            Ok(_) => return Ok(answer),
+            Err(other) => found = other,
+        }
+    }
+}
+
 impl Frame {
     /// Runs one transition: reads the word, and exchanges it for what `edge` makes of it.
     #[inline(always)]
@@ -51,15 +66,7 @@ impl Frame {
         slot: usize,
         edge: impl Fn(Life) -> Result<(Life, R), E>,
     ) -> Result<R, E> {
-        let word = &self.lives[slot];
-        let mut found = word.get();
-        loop {
-            let (next, answer) = edge(Life(found))?;
-            match A::exchange(word, found, next.0) {
-                Ok(_) => return Ok(answer),
-                Err(other) => found = other,
-            }
-        }
+        attempt::<A, _, _>(&self.lives[slot], edge)
     }
 
     /// Edge 1, for whoever reserved the slot and has written its payload.
@@ -84,8 +91,8 @@ impl Frame {
         version: usize,
         events: Events,
     ) -> Result<(), Stale> {
-        let activate =
-            self.attempt::<A, _, _>(slot, |life| life.wake(version, events).ok_or(Stale))?;
+        let word = self.lives.get(slot).ok_or(Stale)?;
+        let activate = attempt::<A, _, _>(word, |life| life.wake(version, events).ok_or(Stale))?;
         self.follow::<A>(slot, activate);
         Ok(())
     }

@@ -8,6 +8,7 @@ use core::{
 
 use crate::{
     access::{Access, Local},
+    active_set::slots,
     batch::Batch,
     bench::{Bench, Segment},
     change::Snapshot,
@@ -72,8 +73,8 @@ impl<T, A: Access> Driver<T, A> {
         if !A::SHARED {
             // The inbox is atomic on every machine; see `Waker::wake`.
             let inbox = frame.inbox::<crate::access::Shared>();
-            inbox.take(usize::MAX, |slot| {
-                frame.wake_tenant::<A>(slot);
+            inbox.take(usize::MAX, |base, bits| {
+                slots(base, bits).for_each(|slot| frame.wake_tenant::<A>(slot));
             });
         }
         let room = frame.capacity.scratch_of_driver();

@@ -1,0 +1,289 @@
+//! What one wake and one transition cost, beside the limit: `cargo bench --bench dispatch`.
+//!
+//! A round wakes some of the live states in random order and runs turns until nothing is active; each woken state's
+//! closure adds to a word of its 64 bytes and waits again. With 16 points the states wait at 16 places, evenly. The
+//! limit does the same with a plain bitmap: set a bit, walk the words, add. Each figure is the minimum of 5 repeats,
+//! in nanoseconds for each woken state, and limit and machine are measured in turns within one run.
+//!
+//! `--only TEXT` runs the rows whose name contains the text; `--repeats N` changes the 5; `--subject NAME` measures
+//! only `limit`, `local`, `local16`, `shared` or `shared16`, for a profiler.
+
+use std::{hint::black_box, ops::Range, time::Instant};
+
+use batchloop_core::{
+    Access, Admits, Capacity, Driver, Handle, Local, Machine, Me, Progress, Shared, Step, Turn,
+    point,
+};
+
+#[repr(align(64))]
+struct State {
+    sum: u64,
+    point: u32,
+}
+
+const OPERATIONS: usize = 2_000_000;
+const SIZES: [(usize, usize); 7] = [
+    (64, 64),
+    (1_000, 1_000),
+    (10_000, 10_000),
+    (100_000, 100_000),
+    (1_000_000, 1_000_000),
+    (1_000_000, 10_000),
+    (1_000_000, 100),
+];
+
+/// The order in which a round wakes: a part of a shuffle of all states.
+struct Order {
+    shuffled: Vec<usize>,
+    woken: usize,
+}
+
+impl Order {
+    fn new(live: usize, woken: usize) -> Self {
+        let mut shuffled: Vec<usize> = (0..live).collect();
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        for last in (1..live).rev() {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            shuffled.swap(last, (seed % (last as u64 + 1)) as usize);
+        }
+        Order { shuffled, woken }
+    }
+
+    fn rounds(&self) -> usize {
+        (OPERATIONS / self.woken).max(2)
+    }
+
+    fn round(&self, round: usize) -> Range<usize> {
+        let start = round * self.woken % self.shuffled.len();
+        start..(start + self.woken).min(self.shuffled.len())
+    }
+}
+
+fn nanoseconds(order: &Order, mut round: impl FnMut(Range<usize>)) -> f64 {
+    let mut done = 0;
+    let start = Instant::now();
+    for index in 0..order.rounds() {
+        let part = order.round(index);
+        done += part.len();
+        round(part);
+    }
+    start.elapsed().as_nanos() as f64 / done as f64
+}
+
+/// A bitmap of one level, and the states: nothing is left out but the bookkeeping.
+struct Limit {
+    bits: Vec<u64>,
+    states: Vec<State>,
+    order: Vec<u32>,
+}
+
+impl Limit {
+    fn new(order: &Order) -> Self {
+        let live = order.shuffled.len();
+        Limit {
+            bits: vec![0; live.div_ceil(64)],
+            states: (0..live).map(|_| State { sum: 0, point: 0 }).collect(),
+            order: order.shuffled.iter().map(|&slot| slot as u32).collect(),
+        }
+    }
+
+    #[inline(never)]
+    fn round(&mut self, part: Range<usize>) {
+        for &slot in &self.order[part] {
+            let slot = slot as usize;
+            self.bits[slot / 64] |= 1 << (slot % 64);
+        }
+        black_box(&mut self.bits);
+        for (index, word) in self.bits.iter_mut().enumerate() {
+            let mut bits = std::mem::take(word);
+            while bits != 0 {
+                let slot = index * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                self.states[slot].sum += 1;
+            }
+        }
+    }
+}
+
+fn one<A: Access>(cx: &mut Turn<'_, State, A>) {
+    let new = cx.arrivals();
+    cx.stage(point!("one"), new).advance(|state, _| {
+        state.sum += 1;
+        Step::Wait
+    });
+}
+
+fn at<A: Access>(index: u32) -> impl FnMut(&mut State, Me<State, A>) -> Step {
+    move |state, _| {
+        if state.point == index {
+            state.sum += 1;
+            Step::Wait
+        } else {
+            Step::Next
+        }
+    }
+}
+
+fn sixteen<A: Access>(cx: &mut Turn<'_, State, A>) {
+    let passing = cx.arrivals();
+    let passing = cx.stage(point!(), passing).advance(at(0));
+    let passing = cx.stage(point!(), passing).advance(at(1));
+    let passing = cx.stage(point!(), passing).advance(at(2));
+    let passing = cx.stage(point!(), passing).advance(at(3));
+    let passing = cx.stage(point!(), passing).advance(at(4));
+    let passing = cx.stage(point!(), passing).advance(at(5));
+    let passing = cx.stage(point!(), passing).advance(at(6));
+    let passing = cx.stage(point!(), passing).advance(at(7));
+    let passing = cx.stage(point!(), passing).advance(at(8));
+    let passing = cx.stage(point!(), passing).advance(at(9));
+    let passing = cx.stage(point!(), passing).advance(at(10));
+    let passing = cx.stage(point!(), passing).advance(at(11));
+    let passing = cx.stage(point!(), passing).advance(at(12));
+    let passing = cx.stage(point!(), passing).advance(at(13));
+    let passing = cx.stage(point!(), passing).advance(at(14));
+    cx.stage(point!(), passing).advance(at(15));
+}
+
+struct Subject<A: Access> {
+    machine: Machine<State, A>,
+    driver: Driver<State, A>,
+    /// In the order in which they are woken.
+    handles: Vec<Handle<State>>,
+    entry: fn(&mut Turn<'_, State, A>),
+}
+
+impl<A: Admits<State>> Subject<A> {
+    fn new(order: &Order, points: u32) -> Self {
+        let live = order.shuffled.len();
+        let machine = Machine::heap(Capacity::slots(live).points(16).scopes(16));
+        let handles: Vec<_> = (0..live as u32)
+            .map(|index| State {
+                sum: 0,
+                point: index % points,
+            })
+            .map(|state| machine.allocate(state).expect("there is a slot for each"))
+            .collect();
+        let handles = order.shuffled.iter().map(|&slot| handles[slot]).collect();
+        let driver = machine.driver().expect("it is the only one");
+        let entry = if points == 1 { one } else { sixteen };
+        let mut subject = Subject {
+            machine,
+            driver,
+            handles,
+            entry,
+        };
+        subject.settle();
+        subject
+    }
+
+    fn settle(&mut self) {
+        while self.driver.turn(self.entry) == Ok(Progress::More) {}
+    }
+
+    #[inline(never)]
+    fn round(&mut self, part: Range<usize>) {
+        for &handle in &self.handles[part] {
+            self.machine.wake(handle).expect("it is live");
+        }
+        self.settle();
+    }
+}
+
+fn idle_turn(subject: &mut Subject<impl Admits<State>>) -> f64 {
+    const TURNS: u32 = 100_000;
+    let start = Instant::now();
+    for _ in 0..TURNS {
+        let progress = subject.driver.turn(subject.entry);
+        assert_eq!(progress, Ok(Progress::Quiet));
+    }
+    start.elapsed().as_nanos() as f64 / f64::from(TURNS)
+}
+
+fn name(count: usize) -> String {
+    match count {
+        1_000_000.. => format!("{}M", count / 1_000_000),
+        1_000.. => format!("{}k", count / 1_000),
+        _ => count.to_string(),
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    let only = value("--only").unwrap_or_default();
+    let subject = value("--subject");
+    let repeats: usize = value("--repeats")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5);
+
+    println!("ns for one wake and one transition, 64-byte state, minimum of {repeats} repeats");
+    println!(
+        "{:>12} {:>7} | {:>7} {:>7} {:>6} {:>7} {:>6} | {:>9} {:>9}",
+        "live/woken",
+        "limit",
+        "Local",
+        "16 pts",
+        "/limit",
+        "Shared",
+        "/limit",
+        "Local 16",
+        "Shared 16"
+    );
+    for (live, woken) in SIZES {
+        let row = format!("{}/{}", name(live), name(woken));
+        if !row.contains(&only) {
+            continue;
+        }
+        let order = Order::new(live, woken);
+        let mut limit = Limit::new(&order);
+        let mut local = Subject::<Local>::new(&order, 1);
+        let mut local16 = Subject::<Local>::new(&order, 16);
+        let mut shared = Subject::<Shared>::new(&order, 1);
+        let mut shared16 = Subject::<Shared>::new(&order, 16);
+        let measure = |name: &str, round: &mut dyn FnMut(Range<usize>)| {
+            if subject.as_ref().is_some_and(|subject| subject != name) {
+                return f64::NAN;
+            }
+            nanoseconds(&order, round)
+        };
+        let mut least = [f64::MAX; 5];
+        for _ in 0..repeats {
+            let figures = [
+                measure("limit", &mut |part| limit.round(part)),
+                measure("local", &mut |part| local.round(part)),
+                measure("local16", &mut |part| local16.round(part)),
+                measure("shared", &mut |part| shared.round(part)),
+                measure("shared16", &mut |part| shared16.round(part)),
+            ];
+            for (least, figure) in least.iter_mut().zip(figures) {
+                *least = least.min(figure);
+            }
+        }
+        let [limit, local, local16, shared, shared16] = least;
+        println!(
+            "{row:>12} {limit:>7.2} | {local:>7.2} {local16:>7.2} {:>5.1}x {shared:>7.2} {:>5.1}x | {:>8.2}x {:>8.2}x",
+            local / limit,
+            shared / limit,
+            local16 / local,
+            shared16 / shared,
+        );
+    }
+
+    if "idle".contains(&only) || only.is_empty() {
+        let order = Order::new(1_000_000, 1);
+        let mut local = Subject::<Local>::new(&order, 16);
+        let mut shared = Subject::<Shared>::new(&order, 16);
+        let least = |figures: [f64; 5]| figures.into_iter().fold(f64::MAX, f64::min);
+        println!(
+            "idle turn over 16 points of a 1M-slot machine: Local {:.0} ns, Shared {:.0} ns",
+            least(std::array::from_fn(|_| idle_turn(&mut local))),
+            least(std::array::from_fn(|_| idle_turn(&mut shared))),
+        );
+    }
+    println!("{}", Capacity::slots(1_000_000).footprint::<State>());
+}
