@@ -1,0 +1,34 @@
+//! batchloop on an operating system: machines on the heap, and drivers whose thread sleeps.
+//!
+//! The library itself is [`batchloop_core`], which this crate re-exports with its `alloc` feature. What is added here
+//! is [`Parking`]: how a driver spends the time when there is nothing to do. A driver with file descriptors sleeps on
+//! epoll instead; see `batchloop-eventfd`.
+//!
+//! ```
+//! use batchloop_std::{Capacity, Machine, Parking, Step, Turn, point};
+//!
+//! struct Download { bytes: usize }
+//!
+//! fn entry(cx: &mut Turn<'_, Download>) {
+//!     let new = cx.arrivals();
+//!     cx.stage(point!("all here"), new).advance(|download, _| match download.bytes {
+//!         0 => Step::Wait,
+//!         _ => Step::Release,
+//!     });
+//!     if cx.machine().live() == 0 {
+//!         cx.stop();
+//!     }
+//! }
+//!
+//! let machine: Machine<Download> = Machine::heap(Capacity::slots(100));
+//! machine.allocate(Download { bytes: 512 })?;
+//! machine.driver()?.run(Parking::new(machine.counter())?, entry)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod bell;
+mod parking;
+
+pub use batchloop_core::*;
+pub use bell::BlockingBell;
+pub use parking::Parking;

@@ -1,0 +1,153 @@
+//! What a driver of a thread does between two turns.
+
+use std::thread;
+
+use batchloop_core::{Backoff, BellTaken, ChangeCounter, Idle, Progress, Snapshot};
+
+use crate::bell::BlockingBell;
+
+/// How often a driver gives the rest of its time slice away before it parks: enough for a waker on the same core to
+/// run, which spinning would only delay.
+const YIELDS: u32 = 3;
+
+/// An [`Idle`] that spins, then yields, then sleeps on a futex until the change counter moves. No time-out.
+#[derive(Debug)]
+pub struct Parking {
+    bell: &'static BlockingBell,
+    backoff: Backoff,
+    yields: u32,
+}
+
+impl Parking {
+    /// Gives the counter a bell and sleeps on it. The bell lives as long as the program, as machines do.
+    ///
+    /// # Errors
+    ///
+    /// [`BellTaken`] if the counter has a bell already; use [`with_bell`](Self::with_bell) to share one.
+    pub fn new(counter: &ChangeCounter) -> Result<Self, BellTaken> {
+        let bell: &'static BlockingBell = Box::leak(Box::default());
+        counter.set_bell(bell)?;
+        Ok(Self::with_bell(bell))
+    }
+
+    /// Sleeps on a bell that is the counter's already: for the second driver of a machine and further ones.
+    pub fn with_bell(bell: &'static BlockingBell) -> Self {
+        Parking {
+            bell,
+            backoff: Backoff::new(),
+            yields: 0,
+        }
+    }
+
+    /// The bell, for further drivers of the same machine.
+    pub fn bell(&self) -> &'static BlockingBell {
+        self.bell
+    }
+}
+
+impl Idle for Parking {
+    fn idle(&mut self, counter: &ChangeCounter, since: Snapshot, progress: Progress) {
+        if progress == Progress::More || counter.moved_since(since) {
+            self.backoff.reset();
+            self.yields = 0;
+        } else if !self.backoff.is_spent() {
+            self.backoff.idle(counter, since, progress);
+        } else if self.yields < YIELDS {
+            self.yields += 1;
+            thread::yield_now();
+        } else {
+            self.bell.sleep(counter, since);
+            self.backoff.reset();
+            self.yields = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use batchloop_core::{Capacity, Machine, Shared, Step, Turn, point};
+
+    use super::*;
+
+    /// Counts its wakes down and ends.
+    struct Waits(u32);
+
+    fn entry(cx: &mut Turn<'_, Waits>) {
+        let new = cx.arrivals();
+        cx.stage(point!("count"), new)
+            .advance(|state, _| match state.0 {
+                0 => Step::Release,
+                _ => {
+                    state.0 -= 1;
+                    Step::Wait
+                }
+            });
+        if cx.machine().live() == 0 {
+            cx.stop();
+        }
+    }
+
+    #[test]
+    fn wakes_from_another_thread_are_never_lost() {
+        const WAKES: u32 = 20_000;
+        let machine: Machine<Waits> = Machine::heap(Capacity::slots(1));
+        let handle = machine.allocate(Waits(WAKES)).unwrap();
+        let waker = machine.waker(handle);
+        let parking = Parking::new(machine.counter()).unwrap();
+        let other = thread::spawn(move || while waker.wake().is_ok() {});
+        machine.driver().unwrap().run(parking, entry).unwrap();
+        other.join().unwrap();
+    }
+
+    #[test]
+    fn two_machines_play_ping_pong_across_threads() {
+        const ROUNDS: u32 = 5_000;
+        struct Player {
+            rounds: u32,
+            other: Option<batchloop_core::Waker<Shared>>,
+        }
+        fn play(cx: &mut Turn<'_, Player, Shared>) {
+            let new = cx.arrivals();
+            cx.stage(point!("ball"), new).advance(|player, _| {
+                player.rounds = player.rounds.saturating_sub(1);
+                if let Some(other) = player.other {
+                    // The other has ended when it has had all its rounds.
+                    let _ = other.wake();
+                }
+                match player.rounds {
+                    0 => Step::Release,
+                    _ => Step::Wait,
+                }
+            });
+            if cx.machine().live() == 0 {
+                cx.stop();
+            }
+        }
+        let machines: [Machine<Player, Shared>; 2] =
+            std::array::from_fn(|_| Machine::heap(Capacity::slots(1)));
+        let players = machines.map(|machine| {
+            let player = Player {
+                rounds: ROUNDS,
+                other: None,
+            };
+            (machine, machine.allocate(player).unwrap())
+        });
+        for (index, (machine, player)) in players.into_iter().enumerate() {
+            let (other, opponent) = players[1 - index];
+            let connected = machine.signal(player, |player| {
+                player.other = Some(other.waker(opponent));
+                batchloop_core::Reaction::Wake
+            });
+            assert!(connected.is_ok());
+        }
+        let threads = machines.map(|machine| {
+            thread::spawn(move || {
+                let parking = Parking::new(machine.counter()).unwrap();
+                machine.driver().unwrap().run(parking, play).unwrap();
+            })
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+}
