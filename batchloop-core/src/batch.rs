@@ -7,7 +7,8 @@ use crate::{
     bench::{Bench, Entry, Segment},
     error::{Fault, Mismatch},
     me::Me,
-    project::{Field, MAX_DEPTH, Shape},
+    project::Field,
+    shape::Shape,
     slot::Entered,
 };
 
@@ -52,26 +53,38 @@ pub enum Step {
 pub struct Batch<'t, U, A: Access = Local> {
     bench: &'t Bench<A>,
     segment: Segment,
-    /// `None` while nothing says where in the state a `U` is; then the batch is empty.
-    shape: Option<Shape>,
+    /// Unknown while nothing says where in the state a `U` is; then the batch is empty.
+    shape: Shape,
+    offset: u32,
     state: PhantomData<fn(U) -> U>,
     turn: PhantomData<Cell<&'t ()>>,
 }
 
 impl<'t, U, A: Access> Batch<'t, U, A> {
-    pub(crate) fn new(bench: &'t Bench<A>, segment: Segment, shape: Option<Shape>) -> Self {
-        debug_assert!(shape.is_some() || segment.len == 0);
+    /// `offset` is that of the shape, which leads to a `U`: R6.
+    #[inline]
+    pub(crate) fn new(bench: &'t Bench<A>, segment: Segment, shape: Shape, offset: u32) -> Self {
+        debug_assert!(shape.is_known() || segment.len == 0);
         Batch {
             bench,
             segment,
             shape,
+            offset,
             state: PhantomData,
             turn: PhantomData,
         }
     }
 
-    pub(crate) fn shape(&self) -> Option<&Shape> {
-        self.shape.as_ref()
+    pub(crate) fn empty(bench: &'t Bench<A>) -> Self {
+        Self::new(bench, Segment::EMPTY, Shape::UNKNOWN, 0)
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub(crate) fn offset(&self) -> u32 {
+        self.offset
     }
 
     pub(crate) fn into_segment(self) -> Segment {
@@ -79,9 +92,9 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     }
 
     /// The same states as a batch of another type.
-    fn reshape<V>(self, shape: Option<Shape>) -> Batch<'t, V, A> {
+    fn reshape<V>(self, shape: Shape, offset: u32) -> Batch<'t, V, A> {
         let bench = self.bench;
-        Batch::new(bench, self.into_segment(), shape)
+        Batch::new(bench, self.into_segment(), shape, offset)
     }
 
     /// How many states there are, at most: some may turn out to have ended, or to be in the hands of a hook.
@@ -190,26 +203,29 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// [`Fault::Mismatch`], and the second goes back.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn merge(self, other: Batch<'t, U, A>) -> Batch<'t, U, A> {
-        let (shape, another) = match (self.shape, other.shape) {
-            (Some(shape), Some(another)) => (shape, another),
-            (None, _) => return other,
-            (_, None) => return self,
-        };
-        if !shape.same(&another) {
+        if !self.shape.is_known() {
+            return other;
+        }
+        if !other.shape.is_known() {
+            return self;
+        }
+        let frame = self.bench.frame;
+        if self.shape != other.shape {
             self.bench.report(Fault::Mismatch(Mismatch {
-                expected: shape.name(),
-                found: another.name(),
+                expected: frame.shape_name(self.shape),
+                found: frame.shape_name(other.shape),
             }));
             return self;
         }
-        let bench = self.bench;
+        let (bench, shape, offset) = (self.bench, self.shape, self.offset);
         let joined = bench.join(self.into_segment(), other.into_segment());
         let segment = joined.unwrap_or_else(|(segment, rest)| {
             bench.put_back(rest);
             bench.shrink(rest, 0);
+            bench.backlog.set(true);
             segment
         });
-        Batch::new(bench, segment, Some(shape))
+        Batch::new(bench, segment, shape, offset)
     }
 
     /// Ends all of them.
@@ -242,19 +258,23 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// # assert_eq!(machine.live(), 0);
     /// ```
     ///
-    /// Deeper than three fields is [`Fault::TooDeep`]; then the answer is empty, and the states go back to their
-    /// point.
+    /// More different projections than the machine has room for are [`Fault::ShapesExhausted`]; then the answer is
+    /// empty, and the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn project<V>(self, field: Field<U, V>) -> Batch<'t, V, A> {
-        let Some(mut shape) = self.shape else {
-            return self.reshape(None);
-        };
-        if shape.is_full() {
-            self.bench.report(Fault::TooDeep { limit: MAX_DEPTH });
-            return Batch::new(self.bench, Segment::EMPTY, None);
+        if !self.shape.is_known() {
+            return Batch::empty(self.bench);
         }
-        shape.push(field.info);
-        self.reshape(Some(shape))
+        match self.bench.frame.projected(self.shape, field.info) {
+            Ok(shape) => {
+                let offset = self.offset + field.info.offset as u32;
+                self.reshape(shape, offset)
+            }
+            Err(fault) => {
+                self.bench.report(fault);
+                Batch::empty(self.bench)
+            }
+        }
     }
 
     /// The batch as one of the states that contain the field: undoes [`project`](Self::project).
@@ -263,17 +283,22 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn unproject<C>(self, field: Field<C, U>) -> Batch<'t, C, A> {
-        let Some(mut shape) = self.shape else {
-            return self.reshape(None);
-        };
-        if !shape.pop(field.info) {
-            self.bench.report(Fault::Mismatch(Mismatch {
-                expected: field.info.name,
-                found: shape.name(),
-            }));
-            return Batch::new(self.bench, Segment::EMPTY, None);
+        if !self.shape.is_known() {
+            return Batch::empty(self.bench);
         }
-        self.reshape(Some(shape))
+        match self.bench.frame.unprojected(self.shape, field.info) {
+            Some(shape) => {
+                let offset = self.offset - field.info.offset as u32;
+                self.reshape(shape, offset)
+            }
+            None => {
+                self.bench.report(Fault::Mismatch(Mismatch {
+                    expected: field.info.name,
+                    found: self.bench.frame.shape_name(self.shape),
+                }));
+                Batch::empty(self.bench)
+            }
+        }
     }
 }
 
@@ -298,7 +323,7 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
 struct Sweep<'t, U, A: Access> {
     bench: &'t Bench<A>,
     segment: Segment,
-    shape: Option<Shape>,
+    shape: Shape,
     offset: u32,
     read: usize,
     kept: usize,
@@ -317,8 +342,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
             bench: batch.bench,
             segment: batch.segment,
             shape: batch.shape,
-            // A batch without a shape is empty, so the offset is not used.
-            offset: batch.shape.map_or(0, |shape| shape.offset),
+            offset: batch.offset,
             read: 0,
             kept: 0,
             aside: usize::MAX,
@@ -379,7 +403,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
     fn finish(self) -> Batch<'t, U, A> {
         let this = ManuallyDrop::new(self);
         let segment = this.bench.shrink(this.segment, this.kept);
-        Batch::new(this.bench, segment, this.shape)
+        Batch::new(this.bench, segment, this.shape, this.offset)
     }
 
     fn finish_both(self) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
@@ -393,10 +417,9 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         this.bench.shrink(this.buffer, 0);
         let segment = this.bench.shrink(this.segment, this.kept + this.others);
         let (kept, others) = this.bench.split(segment, this.kept);
-        let shape = this.shape;
         (
-            Batch::new(this.bench, kept, shape),
-            Batch::new(this.bench, others, shape),
+            Batch::new(this.bench, kept, this.shape, this.offset),
+            Batch::new(this.bench, others, this.shape, this.offset),
         )
     }
 }

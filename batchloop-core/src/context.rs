@@ -1,14 +1,18 @@
 //! The abstract call stack: where in the program a run stands.
 
-use core::{cell::Cell, fmt, marker::PhantomData};
+use core::{
+    any::{TypeId, type_name},
+    cell::Cell,
+    fmt,
+    marker::PhantomData,
+};
 
 use crate::{
     access::{Access, Local},
     batch::Batch,
-    bench::{Bench, Segment},
+    bench::Bench,
     error::{Fault, Mismatch},
     point::ProgramPoint,
-    project::Shape,
     trie::{self, Cursor},
 };
 
@@ -78,19 +82,23 @@ impl<'t, A: Access> Context<'t, A> {
                 return self.none();
             }
         };
-        let found = match shape {
-            Some(shape) => shape.same(&bound),
-            None => bound.leaf(self.bench.frame.type_id()) == core::any::TypeId::of::<U>(),
-        };
-        if !found {
+        let frame = self.bench.frame;
+        if shape != bound && (shape.is_known() || frame.shape_type(bound) != TypeId::of::<U>()) {
             self.bench.report(Fault::Mismatch(Mismatch {
-                expected: bound.name(),
-                found: shape.map_or(core::any::type_name::<U>(), Shape::name),
+                expected: frame.shape_name(bound),
+                found: match shape.is_known() {
+                    true => frame.shape_name(shape),
+                    false => type_name::<U>(),
+                },
             }));
             return self.none();
         }
+        let offset = match shape.is_known() {
+            true => arriving.offset(),
+            false => frame.shape_offset(bound),
+        };
         let segment = self.bench.gather(set, arriving.into_segment());
-        Batch::new(self.bench, segment, Some(bound))
+        Batch::new(self.bench, segment, bound, offset)
     }
 
     /// Runs `body` one level deeper in the abstract call stack.
@@ -117,7 +125,7 @@ impl<'t, A: Access> Context<'t, A> {
 
     /// A batch with nothing in it: for a stage that nothing new arrives at.
     pub fn none<U>(&self) -> Batch<'t, U, A> {
-        Batch::new(self.bench, Segment::EMPTY, None)
+        Batch::empty(self.bench)
     }
 
     /// Ends [`Driver::run`](crate::Driver::run) after this turn.

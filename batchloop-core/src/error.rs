@@ -241,10 +241,10 @@ pub enum Fault {
     },
     /// A batch of another shape than the point, or the `unproject`, is for. The states went back to their points.
     Mismatch(Mismatch),
-    /// Fields of fields of fields: deeper than a batch can record. The states went back to their points.
-    TooDeep {
-        /// The deepest projection there may be.
-        limit: usize,
+    /// More different projections than the machine has room for. The states went back to their points.
+    ShapesExhausted {
+        /// [`Capacity::points`](crate::Capacity::points) and [`Capacity::scopes`](crate::Capacity::scopes) together.
+        capacity: usize,
     },
 }
 
@@ -262,8 +262,11 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Mismatch(mismatch) => mismatch.fmt(f),
-            Fault::TooDeep { limit } => {
-                write!(f, "a batch can be projected {limit} times, not more")
+            Fault::ShapesExhausted { capacity } => {
+                write!(
+                    f,
+                    "the entry point projects to more than {capacity} different fields"
+                )
             }
         }
     }

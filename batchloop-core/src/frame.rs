@@ -84,10 +84,6 @@ impl Frame {
         name.rsplit("::").next().unwrap_or(name)
     }
 
-    pub(crate) fn type_id(&self) -> TypeId {
-        self.payloads.type_id
-    }
-
     #[inline]
     pub(crate) fn node(&self, index: u16) -> &Node {
         &self.nodes[index as usize]

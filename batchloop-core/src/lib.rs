@@ -39,6 +39,7 @@ mod machine;
 mod me;
 mod point;
 mod project;
+mod shape;
 mod slot;
 mod storage;
 mod sync;
@@ -64,7 +65,7 @@ pub use lineage::{Kin, Lineage};
 pub use machine::{Machine, Reservation};
 pub use me::Me;
 pub use point::ProgramPoint;
-pub use project::{Field, MAX_DEPTH};
+pub use project::Field;
 #[doc(hidden)]
 pub use project::{FieldInfo, FieldName};
 #[cfg(not(loom))]

@@ -2,9 +2,6 @@
 
 use core::{any::TypeId, fmt, marker::PhantomData};
 
-/// How many fields deep a batch can be projected.
-pub const MAX_DEPTH: usize = 3;
-
 /// A field of a state, made by [`field!`](crate::field).
 pub struct Field<C, U> {
     pub(crate) info: &'static FieldInfo,
@@ -36,7 +33,7 @@ pub struct FieldInfo {
 opaque_debug!(FieldInfo);
 
 impl FieldInfo {
-    fn same(&self, other: &FieldInfo) -> bool {
+    pub(crate) fn same(&self, other: &FieldInfo) -> bool {
         core::ptr::eq(self, other)
             || (self.container == other.container
                 && self.field == other.field
@@ -97,71 +94,4 @@ macro_rules! field {
             })
         }
     }};
-}
-
-/// The fields that lead from a machine's state to what a batch works on.
-#[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    fields: [Option<&'static FieldInfo>; MAX_DEPTH],
-    depth: u8,
-    pub(crate) offset: u32,
-}
-
-impl Shape {
-    /// The whole state.
-    pub(crate) const WHOLE: Shape = Shape {
-        fields: [None; MAX_DEPTH],
-        depth: 0,
-        offset: 0,
-    };
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.depth as usize == MAX_DEPTH
-    }
-
-    pub(crate) fn push(&mut self, field: &'static FieldInfo) {
-        self.fields[self.depth as usize] = Some(field);
-        self.depth += 1;
-        self.offset += field.offset as u32;
-    }
-
-    /// Goes back out of the last field, if it is this one.
-    pub(crate) fn pop(&mut self, field: &FieldInfo) -> bool {
-        match self.last() {
-            Some(last) if last.same(field) => {
-                self.depth -= 1;
-                self.fields[self.depth as usize] = None;
-                self.offset -= field.offset as u32;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    pub(crate) fn last(&self) -> Option<&'static FieldInfo> {
-        self.fields[..self.depth as usize].last().copied().flatten()
-    }
-
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &'static FieldInfo> {
-        self.fields.into_iter().flatten()
-    }
-
-    /// The type that the shape leads to, given the machine's own.
-    pub(crate) fn leaf(&self, root: TypeId) -> TypeId {
-        self.last().map_or(root, |field| field.field)
-    }
-
-    #[inline]
-    pub(crate) fn same(&self, other: &Shape) -> bool {
-        self.depth == other.depth
-            && self
-                .fields()
-                .zip(other.fields())
-                .all(|(one, another)| one.same(another))
-    }
-
-    /// What to call it in an error.
-    pub(crate) fn name(&self) -> &'static str {
-        self.last().map_or("the whole state", |field| field.name)
-    }
 }

@@ -9,7 +9,7 @@ use crate::{
     error::{Fault, Site},
     frame::Frame,
     point::ProgramPoint,
-    project::{FieldInfo, MAX_DEPTH, Shape},
+    shape::{Projection, Shape},
     sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, spin_loop},
 };
 
@@ -30,8 +30,10 @@ pub struct Node {
     set: AtomicU16,
     /// Whether a traversal has come to the end of the children, so that further ones are late.
     complete: AtomicU16,
-    /// The fields that lead from the machine's state to what the stage works on.
-    shape: [AtomicPtr<FieldInfo>; MAX_DEPTH],
+    /// What the stage works on.
+    shape: AtomicU16,
+    /// Room for a field of some shape, which has nothing to do with this node.
+    pub(crate) projection: Projection,
 }
 
 opaque_debug!(Node);
@@ -51,7 +53,8 @@ impl Node {
         next: AtomicU16::new(0),
         set: AtomicU16::new(0),
         complete: AtomicU16::new(0),
-        shape: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_DEPTH],
+        shape: AtomicU16::new(0),
+        projection: Projection::EMPTY,
     };
 
     #[cfg(loom)]
@@ -64,7 +67,8 @@ impl Node {
             next: AtomicU16::new(0),
             set: AtomicU16::new(0),
             complete: AtomicU16::new(0),
-            shape: core::array::from_fn(|_| AtomicPtr::new(core::ptr::null_mut())),
+            shape: AtomicU16::new(0),
+            projection: Projection::empty(),
         }
     }
 
@@ -96,17 +100,9 @@ impl Node {
         self.set.load(Ordering::Acquire)
     }
 
-    pub(crate) fn shape(&self) -> Shape {
-        let mut shape = Shape::WHOLE;
-        for field in &self.shape {
-            let field = field.load(Ordering::Relaxed);
-            // SAFETY: R1: the pointer is null or was made from a `&'static FieldInfo` in `bind`.
-            match unsafe { field.as_ref() } {
-                Some(field) => shape.push(field),
-                None => break,
-            }
-        }
-        shape
+    fn shape(&self) -> Shape {
+        // ORDERING: Relaxed; published with `set`.
+        Shape::from_index(self.shape.load(Ordering::Relaxed))
     }
 }
 
@@ -114,6 +110,7 @@ impl Node {
 pub(crate) struct Growth {
     nodes: AtomicU16,
     sets: AtomicU16,
+    shapes: AtomicU16,
     /// Taken for the rare append, by threads only: interrupt handlers do not traverse.
     extending: AtomicUsize,
     pub(crate) skipped: AtomicUsize,
@@ -125,13 +122,21 @@ impl Growth {
         Growth {
             nodes: AtomicU16::new(1),
             sets: AtomicU16::new(1),
+            shapes: AtomicU16::new(1),
             extending: AtomicUsize::new(0),
             skipped: AtomicUsize::new(0),
             late: AtomicUsize::new(0),
         }
     }
 
-    fn extend(&self) -> Extending<'_> {
+    /// One more than the number of shapes that are projections.
+    #[inline]
+    pub(crate) fn shapes(&self) -> u16 {
+        // ORDERING: Acquire; the partner is the Release store in `count_shape`.
+        self.shapes.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn extend(&self) -> Extending<'_> {
         // ORDERING: Acquire; the partner is the Release store when the last one who extended let go.
         while self
             .extending
@@ -144,7 +149,15 @@ impl Growth {
     }
 }
 
-struct Extending<'a>(&'a Growth);
+/// The right to append.
+pub(crate) struct Extending<'a>(&'a Growth);
+
+impl Extending<'_> {
+    pub(crate) fn count_shape(&self) {
+        // ORDERING: Release; the partner is the Acquire load in `Growth::shapes`.
+        self.0.shapes.store(self.0.shapes() + 1, Ordering::Release);
+    }
+}
 
 impl Drop for Extending<'_> {
     fn drop(&mut self) {
@@ -340,21 +353,22 @@ fn append(
 pub(crate) fn bind(
     frame: &Frame,
     index: u16,
-    arriving: Option<&Shape>,
+    arriving: Shape,
 ) -> Result<Option<(u16, Shape)>, Fault> {
     let node = frame.node(index);
     let set = node.set();
     if set != ENTRANCE {
         return Ok(Some((set, node.shape())));
     }
-    match arriving {
-        None => Ok(None),
-        Some(shape) => bind_first(frame, node, shape).map(Some),
+    if arriving.is_known() {
+        bind_first(frame, node, arriving).map(Some)
+    } else {
+        Ok(None)
     }
 }
 
 #[cold]
-fn bind_first(frame: &Frame, node: &Node, arriving: &Shape) -> Result<(u16, Shape), Fault> {
+fn bind_first(frame: &Frame, node: &Node, arriving: Shape) -> Result<(u16, Shape), Fault> {
     let growth = frame.growth();
     let _extending = growth.extend();
     let set = node.set();
@@ -368,12 +382,10 @@ fn bind_first(frame: &Frame, node: &Node, arriving: &Shape) -> Result<(u16, Shap
         });
     }
     growth.sets.store(set + 1, Ordering::Relaxed);
-    for (room, field) in node.shape.iter().zip(arriving.fields()) {
-        room.store(core::ptr::from_ref(field).cast_mut(), Ordering::Relaxed);
-    }
+    node.shape.store(arriving.index(), Ordering::Relaxed);
     // ORDERING: Release publishes the shape; the partner is the Acquire load in `Node::set`.
     node.set.store(set, Ordering::Release);
-    Ok((set, *arriving))
+    Ok((set, arriving))
 }
 
 /// The stage whose active set this is; `None` for the entrance. Walks the nodes.

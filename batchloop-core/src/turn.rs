@@ -17,7 +17,7 @@ use crate::{
     handle::Handle,
     idle::{Idle, Progress},
     machine::{Machine, Reservation},
-    project::Shape,
+    shape::Shape,
     sync::Ordering,
     trie::{ENTRANCE, ROOT},
 };
@@ -183,7 +183,7 @@ impl<'t, T, A: Access> Turn<'t, T, A> {
     pub fn arrivals(&mut self) -> Batch<'t, T, A> {
         let bench = self.context.bench;
         let segment = bench.gather(ENTRANCE, Segment::EMPTY);
-        Batch::new(bench, segment, Some(Shape::WHOLE))
+        Batch::new(bench, segment, Shape::WHOLE, 0)
     }
 }
 
