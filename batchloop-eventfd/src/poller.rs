@@ -1,0 +1,266 @@
+//! One driver, its file descriptors and its bell, in one wait.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt, io,
+    os::fd::{AsFd, OwnedFd},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use batchloop_core::{Events, Machine, Progress, Snapshot, Token};
+use rustix::{
+    buffer::spare_capacity,
+    event::{Timespec, epoll},
+    io::Errno,
+};
+
+use crate::event_fd::EventFd;
+
+/// How many events one system call reports at most. More are reported by the next one.
+const EVENTS_AT_ONCE: usize = 1024;
+
+/// Marks what is not a state: a token's slot has 31 bits, and this is the 32nd.
+const NOT_A_STATE: u64 = 1 << 31;
+
+/// The bell's mark. Producers are numbered below it.
+const BELL: u64 = NOT_A_STATE | 0x7fff_ffff;
+
+/// What a wait brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Polled {
+    /// Events that were posted to states.
+    pub delivered: usize,
+    /// Events for states that have ended: dropped.
+    pub stale: usize,
+    /// Producers that became ready.
+    pub producers: usize,
+    /// Whether the bell was rung.
+    pub rung: bool,
+}
+
+/// Waits for the file descriptors of one machine's states, and for changes from other threads.
+///
+/// The machine is [`Local`](batchloop_core::Local): the thread that polls is the one that runs its driver.
+pub struct Poller<T: 'static> {
+    machine: Machine<T>,
+    epoll: OwnedFd,
+    events: Vec<epoll::Event>,
+    producers: RefCell<Vec<Rc<Cell<bool>>>>,
+    total: Polled,
+}
+
+impl<T> Poller<T> {
+    /// A poller for the machine, and the bell for its change counter.
+    ///
+    /// The bell lives as long as the program, as the machine does: whoever holds a waker may ring it at any time, so
+    /// its descriptor is never closed.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, where there are too many descriptors; [`io::ErrorKind::AlreadyExists`] if the machine has a bell.
+    pub fn new(machine: Machine<T>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let bell = EventFd::new()?;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), flags)?;
+        let bell: &'static EventFd = Box::leak(Box::new(bell));
+        machine
+            .counter()
+            .set_bell(bell)
+            .map_err(|taken| io::Error::new(io::ErrorKind::AlreadyExists, taken))?;
+        Ok(Poller {
+            machine,
+            epoll,
+            events: Vec::with_capacity(EVENTS_AT_ONCE),
+            producers: RefCell::default(),
+            total: Polled::default(),
+        })
+    }
+
+    /// Registers a state's file descriptor, edge-triggered in both directions, until it is closed.
+    ///
+    /// The state is [`Me::token`](batchloop_core::Me::token). The descriptor must be non-blocking, and be closed no
+    /// later than the state ends; a duplicate of it that stays open keeps the registration, whose events are then
+    /// stale.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: no memory, too many registrations, or a descriptor that cannot be polled, such as a file.
+    pub fn add(&self, fd: impl AsFd, state: Token) -> io::Result<()> {
+        use epoll::EventFlags;
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        self.register(fd, state.to_u64(), flags)
+    }
+
+    /// Registers a descriptor that belongs to no state: a listener, a pipe that signals come through. When it becomes
+    /// readable, the [`Producer`] is ready and the next turn is due.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add).
+    pub fn add_producer(&self, fd: impl AsFd) -> io::Result<Producer> {
+        let mut producers = self.producers.borrow_mut();
+        let mark = NOT_A_STATE | producers.len() as u64;
+        self.register(fd, mark, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
+        let ready = Rc::new(Cell::new(false));
+        producers.push(Rc::clone(&ready));
+        Ok(Producer { ready })
+    }
+
+    fn register(&self, fd: impl AsFd, data: u64, flags: epoll::EventFlags) -> io::Result<()> {
+        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(data), flags)?;
+        Ok(())
+    }
+
+    /// Collects what has happened, after a turn with this snapshot and this outcome.
+    ///
+    /// After [`Progress::More`] it does not wait. After [`Progress::Quiet`] it sleeps until a descriptor is ready, the
+    /// change counter moves, a signal handler has run, or the deadline is there.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's; none is expected while the poller's own descriptors are open.
+    pub fn poll(
+        &mut self,
+        since: Snapshot,
+        progress: Progress,
+        deadline: Option<Instant>,
+    ) -> io::Result<Polled> {
+        let slept = match progress {
+            Progress::More => None,
+            Progress::Quiet => {
+                let (epoll, events) = (&self.epoll, &mut self.events);
+                self.machine.counter().sleep(since, || {
+                    let now = Instant::now();
+                    wait(
+                        epoll,
+                        events,
+                        deadline.map(|deadline| deadline - now.min(deadline)),
+                    )
+                })
+            }
+        };
+        match slept {
+            Some(answer) => answer?,
+            None => wait(&self.epoll, &mut self.events, Some(Duration::ZERO))?,
+        }
+        Ok(self.deliver())
+    }
+
+    fn deliver(&mut self) -> Polled {
+        let mut polled = Polled::default();
+        for event in &self.events {
+            let data = event.data.u64();
+            if data & NOT_A_STATE == 0 {
+                let events = translate(event.flags);
+                match self.machine.post_token(Token::from_u64(data), events) {
+                    Ok(()) => polled.delivered += 1,
+                    Err(batchloop_core::Stale) => polled.stale += 1,
+                }
+            } else if data == BELL {
+                polled.rung = true;
+            } else if let Some(ready) = self.producers.borrow().get((data ^ NOT_A_STATE) as usize) {
+                ready.set(true);
+                polled.producers += 1;
+            }
+        }
+        self.events.clear();
+        if polled.producers > 0 {
+            self.machine.counter().ring();
+        }
+        self.total.delivered += polled.delivered;
+        self.total.stale += polled.stale;
+        self.total.producers += polled.producers;
+        self.total.rung |= polled.rung;
+        polled
+    }
+
+    /// What all waits together have brought.
+    pub fn total(&self) -> Polled {
+        self.total
+    }
+}
+
+/// The events that wait in `events` are old: the vector is cleared before each call.
+fn wait(epoll: &OwnedFd, events: &mut Vec<epoll::Event>, left: Option<Duration>) -> io::Result<()> {
+    let answer = match epoll::wait(epoll, spare_capacity(events), left.map(exact).as_ref()) {
+        // A kernel before 5.11, which counts in milliseconds.
+        Err(Errno::NOSYS | Errno::INVAL) => {
+            epoll::wait(epoll, spare_capacity(events), left.map(rounded_up).as_ref())
+        }
+        answer => answer,
+    };
+    match answer {
+        Ok(_) => Ok(()),
+        // A signal handler ran; the program may want to look at what it left.
+        Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn exact(left: Duration) -> Timespec {
+    Timespec {
+        tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    }
+}
+
+fn rounded_up(left: Duration) -> Timespec {
+    /// About 24 days: what an old kernel can wait for at once.
+    const LONGEST: u64 = i32::MAX as u64 / 1000;
+    let milliseconds = left.subsec_nanos().div_ceil(1_000_000);
+    exact(
+        Duration::from_secs(left.as_secs().min(LONGEST - 1))
+            + Duration::from_millis(milliseconds.into()),
+    )
+}
+
+/// A hang-up or an error is also a readiness in both directions: the next read or write says what it is.
+fn translate(flags: epoll::EventFlags) -> Events {
+    use epoll::EventFlags;
+    let mut events = Events::NONE;
+    let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+    if broken {
+        events = events | Events::CLOSED;
+    }
+    if broken || flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI) {
+        events = events | Events::READABLE;
+    }
+    if broken || flags.contains(EventFlags::OUT) {
+        events = events | Events::WRITABLE;
+    }
+    events
+}
+
+impl<T> fmt::Debug for Poller<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller")
+            .field("machine", &self.machine)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A source of work that belongs to no state yet.
+///
+/// It stays ready until the program says that the source is empty: the kernel reports an edge once.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    ready: Rc<Cell<bool>>,
+}
+
+impl Producer {
+    /// Whether the source may have something.
+    pub fn is_ready(&self) -> bool {
+        self.ready.get()
+    }
+
+    /// The source said that it would block: wait for the next edge.
+    pub fn exhausted(&self) {
+        self.ready.set(false);
+    }
+}
+
+#[cfg(test)]
+mod tests;
