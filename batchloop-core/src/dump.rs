@@ -76,18 +76,9 @@ impl<T, A: Access> fmt::Display for Dump<T, A> {
             self.machine.live(),
             frame.capacity.slots
         )?;
-        let used = frame.free_set::<A>();
-        let mut from = 0;
-        while from < frame.capacity.slots {
-            let Some(slot) = used.next_used(from) else {
-                break;
-            };
-            from = slot + 1;
+        for handle in self.machine.handles() {
+            let (slot, version) = (handle.slot(), handle.version().0);
             let life = frame.life(slot);
-            if !life.is_live() {
-                continue;
-            }
-            let version = life.version();
             write!(f, "  #{slot}v{version} ")?;
             f.write_str(match (life.is_parked(), life.is_notified()) {
                 (true, true) => "active at ",

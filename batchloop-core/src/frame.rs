@@ -64,10 +64,10 @@ pub(crate) struct Frame {
     pub(crate) drivers: AtomicUsize,
 }
 
-// SAFETY: R1, R2: the raw pointer is to `'static` storage that only the holder of a slot's lock reads or writes.
+// SAFETY: R1, R2, R8: the raw pointer is to `'static` storage that only the holder of a slot's lock reads or writes.
 // Handing states to another thread is decided by `Admits`, and by `Machine` not being `Send` for `Local`.
 unsafe impl Sync for Frame {}
-// SAFETY: as above.
+// SAFETY: R1, R2, R8: as above.
 unsafe impl Send for Frame {}
 
 impl Frame {

@@ -1,4 +1,117 @@
 //! Batched event loops, in direct style.
+//!
+//! A program with many activities at once is usually a web of callbacks: each activity keeps a function that says how it
+//! goes on, and the library jumps to it. What was one procedure is then spread over many, cancellation leaves callbacks
+//! to states that are gone, and nobody can list what is going on.
+//!
+//! Immediate-mode user interfaces show a way out. Keep no continuation at all: run *one plain function* again and again
+//! from the top, and let it look at the state to find what to do next. It reads like the procedure that it is.
+//!
+//! For one state that is slow: each event pays for the whole way from the top to the place where the state waits.
+//!
+//! So transpose the loop. Run the function once for *many* states. At each place where they may wait, it takes all that
+//! have something to do there, works on them one after the other, and hands on those that are through. The way from the
+//! top is paid once for all of them. The more load, the more states in a batch, and the less each pays.
+//!
+//! There are three components:
+//!
+//! 1. A **slab** ([`Machine`], [`Capacity`], [`Handle`]): states of one type in fixed memory, each slot with a version. A
+//!    handle to a state that has ended is [`Stale`], even if its slot has a new tenant. Every live state can be listed
+//!    with the place where it waits ([`Machine::dump`]).
+//! 2. **Program points** ([`point!`], [`Context::stage`], [`Batch`]): the places where states wait. A stage takes a batch
+//!    of those that are *potentially active*: just arrived, or woken.
+//! 3. **Hooks** ([`Hook`], [`Reaction`]): a callback with a versioned reference, the only way to push a waiting state
+//!    forward. It gets the state, locked, and decides whether to wake it.
+//!
+//! # Example
+//!
+//! ```rust
+//! use batchloop_core::{Batch, Capacity, Context, Hook, Machine, Reaction, Step, Turn, field, point};
+//!
+//! struct Job {
+//!     name: &'static str,
+//!     reply: Option<usize>,
+//! }
+//!
+//! /// The program: run again and again from the top.
+//! fn entry(cx: &mut Turn<'_, Job>, server: &mut Vec<(&'static str, Hook<usize>)>) {
+//!     let new = cx.arrivals();
+//!     let asked = cx.stage(point!("ask"), new).advance(|job, me| {
+//!         let done = |job: &mut Job, length| {
+//!             job.reply = Some(length);
+//!             Reaction::Wake
+//!         };
+//!         server.push((job.name, me.hook(done)));
+//!         Step::Next
+//!     });
+//!     let answered = cx.scope(point!("first call"), 0, |cx| {
+//!         await_reply(cx, asked.project(field!(Job, reply))).unproject(field!(Job, reply))
+//!     });
+//!     answered.advance(|job, _| {
+//!         println!("{} has {:?} letters", job.name, job.reply);
+//!         Step::Release
+//!     });
+//! }
+//!
+//! /// A part of the program that works on replies, whatever they are a field of.
+//! fn await_reply<'t>(cx: &mut Context<'t>, calls: Batch<'t, Option<usize>>) -> Batch<'t, Option<usize>> {
+//!     cx.stage(point!("reply"), calls)
+//!         .advance(|reply, _| if reply.is_some() { Step::Next } else { Step::Wait })
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let machine = Machine::heap(Capacity::slots(100));
+//!     for name in ["ant", "bee", "caterpillar"] {
+//!         machine.allocate(Job { name, reply: None })?;
+//!     }
+//!     let (mut driver, mut server) = (machine.driver()?, Vec::new());
+//!     while machine.live() > 0 {
+//!         driver.turn(|cx| entry(cx, &mut server))?;
+//!         for (name, hook) in server.drain(..) {
+//!             hook.signal(name.len())?;
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Limits
+//!
+//! * **A wake may be spurious.** The code behind a stage must look at its state, not assume why it was called.
+//! * **The way must be the same in each turn.** The entry point visits the same points in the same order, also when they
+//!   have nothing to do. Another order is found and named ([`Diverged`]), and moves no state to a wrong place. A stage
+//!   inside an `if` is a stage whose states wait while the `if` is false.
+//! * **A closure that takes long holds up its driver.** There is no preemption. Blocking calls belong elsewhere.
+//! * **Latency is soft.** A state that is woken behind the function's current place waits for the next turn.
+//! * **Few states gain nothing.** The cost of a turn over `P` points is a few loads each; with ten activities, threads
+//!   are simpler.
+//! * **Memory is for ever.** A machine's storage is `'static`: a `static`, or leaked heap. Its capacity is fixed, and a
+//!   full slab is an ordinary answer ([`Full`]).
+//! * **A `Local` machine's hooks stay on its thread.** Other threads and interrupt handlers can wake its states
+//!   ([`Waker`]) and ring its counter, no more. A [`Shared`] machine has no such limit and costs atomic instructions.
+//! * **A handle belongs to one machine.** On another machine of the same type it names some other state. That is wrong,
+//!   but not unsound.
+//! * **Versions are finite.** 56 bits on 64-bit targets, 24 on 32-bit ones; [`Wrap`] says what happens at the end.
+//!
+//! # The types
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Machine`], [`Reservation`] | states of one type, and all that belongs to them |
+//! | [`Local`], [`Shared`] | one thread, or any number |
+//! | [`storage!`], [`Parts`], [`Machine::heap`] | where the memory comes from: a `static`, slices, or (feature `alloc`) the heap |
+//! | [`Capacity`], [`Footprint`], [`Wrap`] | the limits, and what they cost |
+//! | [`Handle`], [`Token`], [`Version`] | references that know when they are stale |
+//! | [`Driver`], [`Turn`], [`Context`] | runs of the entry point |
+//! | [`ProgramPoint`] | a place in the program |
+//! | [`Batch`], [`Step`], [`Me`], [`Field`] | what a stage took, and what becomes of it |
+//! | [`Hook`], [`Reaction`], [`Waker`], [`Events`] | pushing states forward |
+//! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
+//! | [`Lineage`] | the state that started a state |
+//! | [`Dump`] | every live state, printed |
+//! | [`Fault`], [`Full`], [`Stale`], [`SignalError`] | what can go wrong |
+//!
+//! [`implementation`] explains the inside.
 #![no_std]
 
 #[cfg(any(test, loom))]
@@ -33,6 +146,7 @@ mod handle;
 mod heap;
 mod hook;
 mod idle;
+pub mod implementation;
 mod lifecycle;
 mod lineage;
 mod machine;
@@ -73,3 +187,7 @@ pub use storage::{Home, Storage};
 pub use storage::{Index, Parts, Payload, Place};
 pub use trie::Node;
 pub use turn::{Driver, Turn};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

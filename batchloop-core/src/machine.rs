@@ -202,6 +202,35 @@ impl<T, A: Access> Machine<T, A> {
         self.frame.is_tenant(handle.slot(), handle.version.0)
     }
 
+    /// The states that live now, in address order. Those that start or end meanwhile may be in it or not.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// let machine: Machine<&str> = Machine::heap(Capacity::slots(4));
+    /// machine.allocate("stay").unwrap();
+    /// machine.allocate("and wait").unwrap();
+    /// // Everybody looks again, because something that concerns all has changed.
+    /// for handle in machine.handles() {
+    ///     let _ = machine.wake(handle);
+    /// }
+    /// assert_eq!(machine.handles().count(), 2);
+    /// ```
+    pub fn handles(&self) -> impl Iterator<Item = Handle<T>> + use<T, A> {
+        let frame = self.frame;
+        let mut from = 0;
+        core::iter::from_fn(move || {
+            while from < frame.capacity.slots {
+                let slot = frame.free_set::<A>().next_used(from)?;
+                from = slot + 1;
+                let life = frame.life(slot);
+                if life.is_live() {
+                    return Some(Handle::new(slot as u32, life.version()));
+                }
+            }
+            None
+        })
+    }
+
     /// Something that wakes the state from any thread or interrupt handler.
     pub fn waker(&self, handle: Handle<T>) -> Waker<A> {
         Waker::new(self.frame, handle.slot, handle.version.0)

@@ -46,7 +46,7 @@
 //! while texts.is_empty() {
 //!     let progress = driver.turn(|cx| entry(cx, &poller, &mut texts))?;
 //!     if texts.is_empty() {
-//!         poller.poll(driver.snapshot(), progress, None)?;
+//!         poller.poll(&driver, progress, None)?;
 //!     }
 //! }
 //! assert_eq!(texts, [b"hello"]);

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use batchloop_core::{Events, Machine, Progress, Snapshot, Token};
+use batchloop_core::{Driver, Events, Machine, Progress, Token};
 use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
@@ -113,7 +113,7 @@ impl<T> Poller<T> {
         Ok(())
     }
 
-    /// Collects what has happened, after a turn with this snapshot and this outcome.
+    /// Collects what has happened, after a turn of this driver with this outcome.
     ///
     /// After [`Progress::More`] it does not wait. After [`Progress::Quiet`] it sleeps until a descriptor is ready, the
     /// change counter moves, a signal handler has run, or the deadline is there.
@@ -123,7 +123,7 @@ impl<T> Poller<T> {
     /// The kernel's; none is expected while the poller's own descriptors are open.
     pub fn poll(
         &mut self,
-        since: Snapshot,
+        driver: &Driver<T>,
         progress: Progress,
         deadline: Option<Instant>,
     ) -> io::Result<Polled> {
@@ -131,7 +131,7 @@ impl<T> Poller<T> {
             Progress::More => None,
             Progress::Quiet => {
                 let (epoll, events) = (&self.epoll, &mut self.events);
-                self.machine.counter().sleep(since, || {
+                self.machine.counter().sleep(driver.snapshot(), || {
                     let now = Instant::now();
                     wait(
                         epoll,
@@ -174,6 +174,11 @@ impl<T> Poller<T> {
         self.total.producers += polled.producers;
         self.total.rung |= polled.rung;
         polled
+    }
+
+    /// The machine that it polls for.
+    pub fn machine(&self) -> Machine<T> {
+        self.machine
     }
 
     /// What all waits together have brought.

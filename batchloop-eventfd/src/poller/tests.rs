@@ -4,7 +4,7 @@ use std::{
     thread,
 };
 
-use batchloop_core::{Batch, Capacity, Driver, Handle, Step, Turn, point};
+use batchloop_core::{Batch, Capacity, Handle, Step, Turn, point};
 
 use super::*;
 
@@ -57,8 +57,7 @@ impl Fixture {
     }
 
     fn poll(&mut self, progress: Progress, deadline: Option<Instant>) -> Polled {
-        let since = self.driver.snapshot();
-        self.poller.poll(since, progress, deadline).unwrap()
+        self.poller.poll(&self.driver, progress, deadline).unwrap()
     }
 
     fn look<R>(&self, handle: Handle<State>, look: impl FnOnce(&mut State) -> R) -> R {

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -264,19 +264,22 @@ fn more_lines_than_fit_into_the_queue() {
 fn a_line_wakes_a_program_that_sleeps() {
     let address = serve(|stream, _| send_good(&stream));
     let url = format!("http://{address}/{{}}");
-    let mut child = article(&["--stdin", "--url", &url])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("runs");
+    let mut command = article(&["--stdin", "--url", &url]);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("runs");
     let mut stdin = child.stdin.take().expect("piped");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let output = BufReader::new(child.stdout.take().expect("piped"));
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || output.lines().try_for_each(|line| sender.send(line)));
     for n in 0..20 {
         if n % 4 == 0 {
             // Long enough for it to fall asleep.
             thread::sleep(Duration::from_millis(20));
         }
         writeln!(stdin, "{n}").expect("it reads");
-        assert_eq!(lines.next().expect("a line").expect("text"), good(n));
+        let line = lines
+            .recv_timeout(Duration::from_secs(60))
+            .expect("it wakes up");
+        assert_eq!(line.expect("text"), good(n));
     }
     drop(stdin);
     assert_eq!(finish(child).status.code(), Some(0));

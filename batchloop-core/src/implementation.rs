@@ -1,0 +1,126 @@
+//! How it works inside, and the rules that the `unsafe` code rests on. There is no code here.
+//!
+//! The order is that of a state's life: the slot that it lives in, the bit that says it is active, the turn that
+//! finds the bit, the sleep of a driver that finds none, and the trie that knows where each state waits. The rules
+//! come last.
+//!
+//! # A slot
+//!
+//! A machine is a few arrays with one element a slot, side by side and not interleaved: lifecycle words, places,
+//! payloads, and parents if the [`Capacity`](crate::Capacity) asks for them. A wake reads and writes one lifecycle
+//! word, so eight slots (sixteen on 32-bit targets) share a cache line, and the payload stays where it is.
+//!
+//! The lifecycle word holds the lock bit, the notified bit, the phase, four events and the version:
+//!
+//! ```text
+//!              allocate              a turn takes it          its closure runs
+//!   free ───────────────▶ parked ──────────────────▶ owned ───────────────────▶ owned, locked
+//!    ▲                       ▲                          ▲                             │
+//!    │                       ├── Wait ──────────────────│─────────────────────────────┤
+//!    │                       │                          └── Next ─────────────────────┤
+//!    └── version + 1 ────────│───── Release ──────────────────────────────────────────┘
+//! ```
+//!
+//! All edges are pure functions in `lifecycle.rs`, with the full diagram; `slot.rs` runs them, each in one exchange.
+//! An edge that starts from a handle compares the version in the same exchange, so there is no moment between "it is
+//! still the same state" and "it is mine".
+//!
+//! Owning a slot is the right to move it to another point, and no more. The lock bit is the right to look into the
+//! payload. They are two because a hook needs the second without the first.
+//!
+//! The place of a slot is the number of the active set where its bit goes. Each live state has one, always: a new
+//! state waits at the *entrance*, set 0. So there is a place to go back to for every state of a batch that is
+//! dropped.
+//!
+//! # Bitmaps
+//!
+//! Each point has an active set: a bit a slot (the leaves), a bit a leaf (the summary), and one root word above them.
+//! Setting a bit goes up and stops at the first word that was not empty. Taking goes down and swaps each word for
+//! zero. So "nothing is active here" is one load, also in a machine of a million slots, and a take touches only what
+//! is set, in address order.
+//!
+//! A bit is a hint; the lifecycle word is the truth. A bit may be stale: the state has ended, has moved, or was
+//! released and its slot has a new tenant. The taker exchanges the lifecycle word first and reads the place
+//! afterwards, as owner. Read before, the place could be that of an earlier tenant.
+//!
+//! The other direction has no slack: a slot that is parked and notified has its bit set, or somebody is about to set
+//! it. Each edge that makes a slot so answers `Activate`, which must be used.
+//!
+//! The free set has the same shape with another meaning: a set bit is a slot in use, a set summary bit is a full
+//! leaf. All-zero memory is therefore a machine with every slot free, and a `static` needs no image. The lowest free
+//! slot is taken first, which keeps live states dense.
+//!
+//! A `Local` machine has one more set, the inbox. It is atomic, and other threads and interrupt handlers set bits
+//! there. The owner routes them to the points when its next turn starts.
+//!
+//! # A turn
+//!
+//! 1. The driver takes a snapshot of the change counter. On a `Local` machine it empties the inbox.
+//! 2. It runs the entry point. Each stage looks for its node in the trie and takes the bits of its active set, as
+//!    many as the scratch space allows. The slots are *claimed*: their bits are in hand, their words unchanged.
+//! 3. `advance` goes through the batch. One exchange turns a claimed slot into one that is owned and locked. The
+//!    closure runs, and another exchange parks the slot, keeps it in the batch, or ends it.
+//! 4. What a closure keeps moves to the front of the batch's own segment of the scratch space, so a chain of stages
+//!    needs no further room.
+//! 5. The driver answers [`Progress::More`](crate::Progress::More) if a batch was full or the counter moved, else
+//!    [`Quiet`](crate::Progress::Quiet).
+//!
+//! A stage takes at most a batch, and leaves one index of scratch space for each point that the turn has still to
+//! visit. So each point moves in each turn. A set that was not emptied remembers where the take stopped, and the next
+//! one goes on from there: `bench.rs` has the bound.
+//!
+//! A closure or hook that panics unwinds through the lock, which ends that state, and through the batch, which puts
+//! the others back.
+//!
+//! # Sleeping
+//!
+//! A wake that sets the first bit of an empty set counts a change; so does
+//! [`ChangeCounter::ring`](crate::ChangeCounter::ring) for work that has no state yet. A driver sleeps only while
+//! nothing was counted since its snapshot:
+//!
+//! ```text
+//!   sleeper: snapshot;  run;  announce;  fence;  compare;  wait
+//!   ringer:  publish the work;  count;  fence;  anybody announced? then ring
+//! ```
+//!
+//! Both fences are sequentially consistent. Whichever comes second sees what stands before the other: the sleeper
+//! sees the count and does not wait, or the ringer sees the announcement and rings. The wait has no time-out, since
+//! none is needed.
+//!
+//! A set that is not empty counts no further change. That is enough: whoever set the first bit counted it, and a
+//! driver that has not taken the bits since has not slept either.
+//!
+//! # The trie
+//!
+//! A node is a point, an iteration and a parent. Nodes are appended, never moved or removed. The cursor of a scope
+//! expects the node after the one that it visited last, and compares a pointer and a number; in a deterministic
+//! program that is all. A node that is found elsewhere in the list, or not at all where others were recorded, is a
+//! [`Diverged`](crate::Diverged). Points are looked up by identity and never by count, so a traversal that diverges
+//! names a fault and cannot move a state to a wrong point.
+//!
+//! A stage gets its active set when the first batch arrives, and is bound to that batch's *shape*: the path of fields
+//! from the machine's state to what the batch works on. Batches of another shape are a
+//! [`Mismatch`](crate::Mismatch). So the code below a stage sees values of one type at one offset.
+//!
+//! # Rules
+//!
+//! Each `unsafe` block names those that it rests on. A tidy test checks that it does, and that the rule exists.
+//!
+//! * **R1, for ever**: the storage of a machine is borrowed for `'static`. Every pointer in it was made from a
+//!   `&'static` reference, or is null. Nothing is ever unmapped, moved or given back.
+//! * **R2, one lock**: only the holder of a slot's `locked` bit, or who has reserved a slot that has no tenant yet,
+//!   touches its payload. The bit is set by exchanges on a word where it was clear, so there is one holder.
+//! * **R3, one place**: only the owner of a slot, or who is allocating it, writes its place.
+//! * **R4, initialised while live**: a payload is written before its slot becomes live (an odd version) and dropped
+//!   once, under the lock, before the version moves on. So whoever holds the lock of a live slot finds a value.
+//! * **R5, inside**: a slot number is below the capacity, an offset and the field behind it lie inside the state, and
+//!   the payload storage has a state's size for each slot.
+//! * **R6, shape**: the offset of a batch or a hook leads, in the machine's states, to a value of the type that the
+//!   batch or hook names. `field!` makes offsets, projecting adds them up, and nothing else does. A handle's type is
+//!   that of the machine that accepts it.
+//! * **R7, written once**: a cell that is filled after construction is written by the one thread that won an exchange,
+//!   and others read it only after they have seen that it is filled.
+//! * **R8, one thread**: only the thread that made a `Local` machine changes its words, the inbox apart. `Local` is
+//!   neither `Send` nor `Sync`, nor is what carries it. Wakers and lineages may leave the thread: the one sets bits of
+//!   the inbox, and both read versions.
+//! * **R9, zero is fresh**: all-zero bytes are a valid, unused element of every storage array.

@@ -1,0 +1,289 @@
+//! One HTTP request in three phases, on a socket that never blocks.
+//!
+//! Each phase does what can be done now and says `Step::Next` when it is through, or `Step::Wait`
+//! when the socket has to become ready first. A call that has failed passes through the phases
+//! that are left, so that whoever made the batch gets all of its calls back.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::{error, fmt};
+
+use batchloop_core::{Events, Me, Step};
+use batchloop_eventfd::Poller;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+use crate::http::{Fault, Response};
+use crate::options::Url;
+use crate::queue::MAX_NAME;
+
+/// How often a call reads in one turn, so that a fast server cannot hold up the other calls.
+const READS: usize = 16;
+
+/// Where the requests go.
+pub(crate) struct Origin {
+    pub(crate) url: Url,
+    /// All addresses of the host; never empty.
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+/// What all calls share.
+pub(crate) struct Network<T: 'static> {
+    pub(crate) origin: Origin,
+    pub(crate) poller: Poller<T>,
+    buffer: Box<[u8]>,
+}
+
+impl<T> Network<T> {
+    pub(crate) fn new(origin: Origin, poller: Poller<T>) -> Self {
+        Network {
+            origin,
+            poller,
+            buffer: vec![0; 64 * 1024].into(),
+        }
+    }
+}
+
+/// Why a call has no response.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Refused,
+    Reset,
+    TimedOut,
+    NameTooLong,
+    Response(Fault),
+    Io(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Refused => f.write_str("connection refused"),
+            Failure::Reset => f.write_str("connection reset"),
+            Failure::TimedOut => f.write_str("timed out"),
+            Failure::NameTooLong => write!(f, "the job's name has over {MAX_NAME} bytes"),
+            Failure::Response(fault) => fault.fmt(f),
+            Failure::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for Failure {}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Failure::Refused,
+            io::ErrorKind::ConnectionReset => Failure::Reset,
+            io::ErrorKind::TimedOut => Failure::TimedOut,
+            _ => Failure::Io(error),
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Failure::Response(fault)
+    }
+}
+
+/// The state of a call.
+pub(crate) struct Http {
+    request: Vec<u8>,
+    sent: usize,
+    /// Which of the host's addresses is tried.
+    address: usize,
+    /// Open from the first attempt to connect until the call has ended.
+    socket: Option<TcpStream>,
+    response: Response,
+    /// The deadline has passed: what cannot be done now has failed.
+    expired: bool,
+    failure: Option<Failure>,
+}
+
+impl Http {
+    /// A GET for the job of this name.
+    pub(crate) fn get(url: &Url, name: &[u8]) -> Self {
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: batchloop-article\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+            url.target(name),
+            url.authority
+        );
+        Http {
+            request: request.into_bytes(),
+            sent: 0,
+            address: 0,
+            socket: None,
+            response: Response::new(),
+            expired: false,
+            failure: (name.len() > MAX_NAME).then_some(Failure::NameTooLong),
+        }
+    }
+
+    /// What came of the call, once it has left the last phase.
+    pub(crate) fn outcome(&self) -> Result<&Response, &Failure> {
+        self.failure.as_ref().map_or(Ok(&self.response), Err)
+    }
+
+    pub(crate) fn connect<T>(&mut self, me: Me<Http>, network: &Network<T>) -> Step {
+        self.attempt(me, |http| http.try_connect(me, network))
+    }
+
+    pub(crate) fn send(&mut self, me: Me<Http>) -> Step {
+        self.attempt(me, Http::try_send)
+    }
+
+    pub(crate) fn receive<T>(&mut self, me: Me<Http>, network: &mut Network<T>) -> Step {
+        self.attempt(me, |http| http.try_receive(me, &mut network.buffer))
+    }
+
+    fn attempt(
+        &mut self,
+        me: Me<Http>,
+        phase: impl FnOnce(&mut Http) -> Result<Step, Failure>,
+    ) -> Step {
+        if self.failure.is_some() {
+            return Step::Next;
+        }
+        // Kept, because events are told once and a phase may be passed on the way.
+        self.expired |= me.events().contains(Events::DEADLINE);
+        match phase(self) {
+            Ok(Step::Wait) if self.expired => self.fail(Failure::TimedOut),
+            Ok(step) => step,
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) -> Step {
+        self.socket = None;
+        self.failure = Some(failure);
+        Step::Next
+    }
+
+    fn try_connect<T>(&mut self, me: Me<Http>, network: &Network<T>) -> Result<Step, Failure> {
+        let addresses = &network.origin.addresses;
+        loop {
+            let address = &addresses[self.address];
+            // Asked again, `connect` tells what has become of the attempt.
+            let connected = match &self.socket {
+                Some(socket) => rustix::net::connect(socket, address),
+                None => {
+                    let socket = open(address)?;
+                    let connected = rustix::net::connect(&socket, address);
+                    // Edge-triggered, and once: the phases try until they would block.
+                    network.poller.add(&socket, me.token())?;
+                    self.socket = Some(socket);
+                    connected
+                }
+            };
+            match connected {
+                Ok(()) | Err(Errno::ISCONN) => return Ok(Step::Next),
+                Err(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => return Ok(Step::Wait),
+                Err(_) if self.address + 1 < addresses.len() => {
+                    self.socket = None;
+                    self.address += 1;
+                }
+                Err(errno) => return Err(io::Error::from(errno).into()),
+            }
+        }
+    }
+
+    fn try_send(&mut self) -> Result<Step, Failure> {
+        let Some(socket) = &mut self.socket else {
+            return Ok(Step::Next);
+        };
+        while self.sent < self.request.len() {
+            match socket.write(&self.request[self.sent..]) {
+                Ok(n) => self.sent += n,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Ok(Step::Wait),
+                    io::ErrorKind::Interrupted => {}
+                    // The server wants no more of the request; it may have answered already.
+                    io::ErrorKind::BrokenPipe => break,
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    fn try_receive(&mut self, me: Me<Http>, buffer: &mut [u8]) -> Result<Step, Failure> {
+        let Some(socket) = &mut self.socket else {
+            return Ok(Step::Next);
+        };
+        for _ in 0..READS {
+            let complete = match socket.read(buffer) {
+                Ok(0) => self.response.close().map(|()| true)?,
+                Ok(n) => self.response.push(&buffer[..n])?,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Ok(Step::Wait),
+                    io::ErrorKind::Interrupted => false,
+                    _ => return Err(error.into()),
+                },
+            };
+            if complete {
+                self.socket = None;
+                return Ok(Step::Next);
+            }
+        }
+        // There may be more to read, of which no edge will tell.
+        let _ = me.waker().wake();
+        Ok(Step::Wait)
+    }
+}
+
+/// A socket that neither blocks nor leaks into child processes.
+fn open(address: &SocketAddr) -> io::Result<TcpStream> {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    Ok(TcpStream::from(socket))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use batchloop_core::{Capacity, Machine};
+
+    use super::*;
+    use crate::{make_http_calls, server};
+
+    /// Makes one call, on a machine whose states are nothing but calls.
+    fn status(addresses: Vec<SocketAddr>) -> Option<u16> {
+        let url = Url::parse("http://name/{}").expect("a URL");
+        let machine = Machine::<Http>::heap(Capacity::slots(1));
+        let poller = Poller::new(machine).expect("a poller");
+        let mut driver = machine.driver().expect("a driver");
+        let mut network = Network::new(Origin { url, addresses }, poller);
+        let call = Http::get(&network.origin.url, b"x");
+        machine.allocate(call).expect("a slot");
+        let mut status = None;
+        while machine.live() > 0 {
+            let turn = driver.turn(|cx| {
+                let calls = cx.arrivals();
+                make_http_calls(cx, calls, &mut network).advance(|http, _| {
+                    status = http.outcome().ok().map(Response::status);
+                    Step::Release
+                });
+            });
+            let progress = turn.expect("no fault");
+            network.poller.poll(&driver, progress, None).expect("polls");
+        }
+        status
+    }
+
+    #[test]
+    fn the_next_address_is_tried() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+        let refuses = listener.local_addr().expect("bound");
+        drop(listener);
+        let serves = server::start().expect("a server");
+        assert_eq!(status(vec![refuses, serves]), Some(200));
+        assert_eq!(status(vec![refuses, refuses]), None);
+    }
+}

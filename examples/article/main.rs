@@ -1,0 +1,237 @@
+//! The program of the article: work units come through an in-memory queue, each makes an HTTP
+//! request, and then comes a CPU-bound phase.
+//!
+//! ```text
+//! cargo run --release --example article
+//! cargo run --release --example article -- --jobs 50 --url 'http://localhost:8080/item?n={}'
+//! ls | cargo run --release --example article -- --stdin --url 'http://localhost:8080/{}'
+//! ```
+//!
+//! Without `--url` it starts a small server of its own. One line is printed for each job when it
+//! ends, `job<TAB>status<TAB>bytes<TAB>sha256` or `job<TAB>error<TAB>reason`, and a summary at the
+//! end; `--help` has the options.
+//!
+//! Begin with [`entry`]: it is the whole of the program's logic, and runs again and again from the
+//! top. The rest prepares what it works on, and sleeps.
+
+mod call;
+mod http;
+mod options;
+mod queue;
+mod report;
+mod server;
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use batchloop_core::{Batch, Capacity, Context, Events, Handle, Machine, Step, Turn, field, point};
+use batchloop_eventfd::Poller;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sha2::{Digest, Sha256};
+
+use crate::call::{Http, Network, Origin};
+use crate::options::{Command, Options, Url};
+use crate::queue::Queue;
+use crate::report::{Digested, Report, note};
+
+/// The state of one job.
+struct Foo {
+    name: Vec<u8>,
+    http: Http,
+}
+
+/// What the entry point works on beside the states.
+struct Service {
+    queue: Queue,
+    deadlines: Deadlines,
+    network: Network<Foo>,
+    report: Report,
+}
+
+/// The entry point.
+fn entry(cx: &mut Turn<'_, Foo>, service: &mut Service) {
+    // The slab is the limit: while it is full, the queue waits.
+    while let Ok(slot) = cx.reserve()
+        && let Some(name) = service.queue.pop()
+    {
+        let http = Http::get(&service.network.origin.url, &name);
+        service.deadlines.push(slot.commit(Foo { name, http }));
+    }
+    let entered = cx.arrivals();
+
+    // The string does not matter; the descriptor has file and line, and there is one iteration.
+    let http_done = cx.scope(point!("initial_http_call"), 0, |cx| {
+        let calls = entered.project(field!(Foo, http));
+        make_http_calls(cx, calls, &mut service.network).unproject(field!(Foo, http))
+    });
+
+    http_done.advance(|job, _| {
+        let result = job.http.outcome().map(|response| Digested {
+            status: response.status(),
+            bytes: response.body().len(),
+            sha256: Sha256::digest(response.body()).into(),
+        });
+        service.report.complete(&job.name, result);
+        Step::Release
+    });
+}
+
+/// The subroutine for HTTP calls. It knows nothing of jobs, and may be called from several contexts.
+fn make_http_calls<'t, T>(
+    cx: &mut Context<'t>,
+    calls: Batch<'t, Http>,
+    network: &mut Network<T>,
+) -> Batch<'t, Http> {
+    let connected = cx
+        .stage(point!("connect"), calls)
+        .advance(|http, me| http.connect(me, network));
+    let sent = cx
+        .stage(point!("send"), connected)
+        .advance(|http, me| http.send(me));
+    cx.stage(point!("receive"), sent)
+        .advance(|http, me| http.receive(me, network))
+}
+
+/// When the jobs time out. All have the same time, so the first to begin is the first to be due.
+struct Deadlines {
+    timeout: Duration,
+    due: VecDeque<(Instant, Handle<Foo>)>,
+}
+
+impl Deadlines {
+    fn push(&mut self, job: Handle<Foo>) {
+        self.due.push_back((Instant::now() + self.timeout, job));
+    }
+
+    /// When to wake up for the next job that still runs.
+    fn next(&mut self, machine: &Machine<Foo>) -> Option<Instant> {
+        while let Some(&(when, job)) = self.due.front() {
+            if machine.is_live(job) {
+                return Some(when);
+            }
+            self.due.pop_front();
+        }
+        None
+    }
+
+    /// Tells the jobs that are due.
+    fn expire(&mut self, machine: &Machine<Foo>) {
+        let now = Instant::now();
+        while let Some((_, job)) = self.due.pop_front_if(|(when, _)| *when <= now) {
+            // A job that has ended meanwhile needs to know nothing.
+            let _ = machine.post(job, Events::DEADLINE);
+        }
+    }
+}
+
+/// The driver loop. Tells whether every job ended in a result.
+fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
+    let machine = Machine::<Foo>::heap(Capacity::slots(slots(options)).points(3).scopes(1));
+    let queue = Queue::new(options.source, machine.counter())?;
+    let mut service = Service {
+        report: Report::new(queue.total()),
+        queue,
+        deadlines: Deadlines {
+            timeout: options.timeout,
+            due: VecDeque::new(),
+        },
+        network: Network::new(origin, Poller::new(machine)?),
+    };
+    let mut driver = machine.driver()?;
+    loop {
+        let progress = driver.turn(|cx| entry(cx, &mut service))?;
+        service.report.publish()?;
+        if service.queue.is_drained() && machine.live() == 0 {
+            break;
+        }
+        let wake_up = service.deadlines.next(&machine);
+        service.network.poller.poll(&driver, progress, wake_up)?;
+        service.deadlines.expire(&machine);
+    }
+    service.report.clear();
+    note(format_args!("{}\n", service.report));
+    match service.queue.failure() {
+        Some(error) => Err(format!("standard input: {error}").into()),
+        None => Ok(service.report.is_clean()),
+    }
+}
+
+/// How many jobs run at once: as many as are wanted, if there are descriptors for their sockets.
+fn slots(options: &Options) -> usize {
+    /// For the standard streams, the poller, and the program's own server.
+    const OTHERS: u64 = 32;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let files = setrlimit(Resource::Nofile, raised).map_or(limit.current, |()| limit.maximum);
+    let sockets = files.map_or(u64::MAX, |files| files.saturating_sub(OTHERS).max(1));
+    match usize::try_from(sockets) {
+        Ok(sockets) if sockets < options.concurrency => {
+            note(format_args!(
+                "article: the limit of open files allows {sockets} jobs at once\n"
+            ));
+            sockets
+        }
+        _ => options.concurrency,
+    }
+}
+
+/// Finds the server, or starts one.
+fn origin(options: &Options) -> Result<Origin, String> {
+    let url = match &options.url {
+        Some(url) => url.clone(),
+        None => {
+            let address = server::start().map_err(|error| format!("own server: {error}"))?;
+            Url::parse(&format!("http://{address}/work?n={{}}"))?
+        }
+    };
+    let addresses = (url.host.as_str(), url.port).to_socket_addrs();
+    let addresses: Vec<SocketAddr> = addresses
+        .map_err(|error| format!("--url: {}: {error}", url.host))?
+        .collect();
+    if addresses.is_empty() {
+        return Err(format!("--url: {} has no address", url.host));
+    }
+    Ok(Origin { url, addresses })
+}
+
+fn main() -> ExitCode {
+    let wrong = |reason: String| {
+        note(format_args!("article: {reason}\n"));
+        ExitCode::from(2)
+    };
+    let options = match options::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => return help(),
+        Err(reason) => return wrong(reason),
+    };
+    let origin = match origin(&options) {
+        Ok(origin) => origin,
+        Err(reason) => return wrong(reason),
+    };
+    match run(&options, origin) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Whoever has read enough of the results, as `head` does, wants no complaint.
+            let enough = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+            if !error.downcast_ref().is_some_and(enough) {
+                note(format_args!("article: {error}\n"));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> ExitCode {
+    match io::Write::write_all(&mut io::stdout(), options::HELP.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
