@@ -9,7 +9,8 @@ use crate::{
     me::Me,
     project::Field,
     shape::Shape,
-    slot::Entered,
+    slot::{Entered, Slots},
+    storage::Index,
 };
 
 /// What becomes of a state whose closure has run.
@@ -322,6 +323,8 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
 /// Dropped in the middle, as by a panic in user code, it puts back everything but the state that was being worked on.
 struct Sweep<'t, U, A: Access> {
     bench: &'t Bench<A>,
+    slots: Slots,
+    entries: &'static [Index],
     segment: Segment,
     shape: Shape,
     offset: u32,
@@ -340,6 +343,8 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         let batch = ManuallyDrop::new(batch);
         Sweep {
             bench: batch.bench,
+            slots: Slots::of(batch.bench.frame),
+            entries: batch.bench.entries(batch.segment),
             segment: batch.segment,
             shape: batch.shape,
             offset: batch.offset,
@@ -355,15 +360,14 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
     /// The next state that this batch still owns, locked.
     #[inline(always)]
     fn next(&mut self) -> Option<(usize, Entered<A>)> {
-        let frame = self.bench.frame;
-        while self.read < self.segment.len {
-            let entry = self.bench.get(self.segment.start + self.read);
+        while let Some(entry) = self.entries.get(self.read) {
+            let entry = Entry::read(entry);
             self.read += 1;
             let slot = entry.slot();
             let entered = if entry.is_claimed() {
-                frame.seize::<A>(slot, self.segment.from)
+                self.slots.seize::<A>(slot, self.segment.from)
             } else {
-                frame.enter::<A>(slot)
+                self.bench.frame.enter::<A>(slot)
             };
             if let Some(entered) = entered {
                 return Some((slot, entered));

@@ -28,6 +28,12 @@ impl Entry {
         Entry((slot as u32) << 1)
     }
 
+    // ORDERING: Relaxed; scratch space belongs to one driver, and a driver to one thread at a time.
+    #[inline(always)]
+    pub(crate) fn read(index: &Index) -> Self {
+        Entry(index.0.load(Ordering::Relaxed))
+    }
+
     #[inline(always)]
     fn claimed(slot: usize) -> Self {
         Entry((slot as u32) << 1 | 1)
@@ -109,7 +115,12 @@ impl<A: Access> Bench<A> {
     // ORDERING: Relaxed; scratch space belongs to one driver, and a driver to one thread at a time.
     #[inline(always)]
     pub(crate) fn get(&self, index: usize) -> Entry {
-        Entry(self.scratch[index].0.load(Ordering::Relaxed))
+        Entry::read(&self.scratch[index])
+    }
+
+    #[inline(always)]
+    pub(crate) fn entries(&self, segment: Segment) -> &'static [Index] {
+        &self.scratch[segment.start..segment.end()]
     }
 
     #[inline(always)]

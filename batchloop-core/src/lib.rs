@@ -26,22 +26,22 @@
 //! # Example
 //!
 //! ```rust
-//! use batchloop_core::{Batch, Capacity, Context, Hook, Machine, Reaction, Step, Turn, field, point};
+//! use batchloop_core::{
+//!     Batch, Capacity, Context, Hook, Machine, Progress, Reaction, Step, Turn, field, point,
+//! };
+//!
+//! type Reply = Option<usize>;
 //!
 //! struct Job {
 //!     name: &'static str,
-//!     reply: Option<usize>,
+//!     reply: Reply,
 //! }
 //!
 //! /// The program: run again and again from the top.
 //! fn entry(cx: &mut Turn<'_, Job>, server: &mut Vec<(&'static str, Hook<usize>)>) {
 //!     let new = cx.arrivals();
 //!     let asked = cx.stage(point!("ask"), new).advance(|job, me| {
-//!         let done = |job: &mut Job, length| {
-//!             job.reply = Some(length);
-//!             Reaction::Wake
-//!         };
-//!         server.push((job.name, me.hook(done)));
+//!         server.push((job.name, me.hook(replied)));
 //!         Step::Next
 //!     });
 //!     let answered = cx.scope(point!("first call"), 0, |cx| {
@@ -53,10 +53,19 @@
 //!     });
 //! }
 //!
+//! /// What the server's answer does to the job.
+//! fn replied(job: &mut Job, length: usize) -> Reaction {
+//!     job.reply = Some(length);
+//!     Reaction::Wake
+//! }
+//!
 //! /// A part of the program that works on replies, whatever they are a field of.
-//! fn await_reply<'t>(cx: &mut Context<'t>, calls: Batch<'t, Option<usize>>) -> Batch<'t, Option<usize>> {
-//!     cx.stage(point!("reply"), calls)
-//!         .advance(|reply, _| if reply.is_some() { Step::Next } else { Step::Wait })
+//! fn await_reply<'t>(cx: &mut Context<'t>, replies: Batch<'t, Reply>) -> Batch<'t, Reply> {
+//!     cx.stage(point!("reply"), replies)
+//!         .advance(|reply, _| match reply {
+//!             Some(_) => Step::Next,
+//!             None => Step::Wait,
+//!         })
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -66,9 +75,10 @@
 //!     }
 //!     let (mut driver, mut server) = (machine.driver()?, Vec::new());
 //!     while machine.live() > 0 {
-//!         driver.turn(|cx| entry(cx, &mut server))?;
-//!         for (name, hook) in server.drain(..) {
-//!             hook.signal(name.len())?;
+//!         if driver.turn(|cx| entry(cx, &mut server))? == Progress::Quiet {
+//!             for (name, hook) in server.drain(..) {
+//!                 hook.signal(name.len())?;
+//!             }
 //!         }
 //!     }
 //!     Ok(())

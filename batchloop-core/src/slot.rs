@@ -10,7 +10,8 @@ use crate::{
     handle::Token,
     lifecycle::{Activate, Ended, Enter, Life, Refusal, Take},
     lineage::Lineage,
-    sync::spin_loop,
+    storage::Place,
+    sync::{Ordering, spin_loop},
 };
 
 /// How often [`Frame::lock_waiting`] looks at a locked slot before it answers `Busy`: a few microseconds, more than a
@@ -29,6 +30,20 @@ pub(crate) enum Taken {
     Nothing,
 }
 
+/// Runs one transition: reads the word, and exchanges it for what `edge` makes of it.
+#[inline(always)]
+fn transition<A: Access, R>(word: &Word, edge: impl Fn(Life) -> (Life, R)) -> R {
+    let mut found = word.get();
+    loop {
+        let (next, answer) = edge(Life(found));
+        match A::exchange(word, found, next.0) {
+            Ok(_) => return answer,
+            Err(other) => found = other,
+        }
+    }
+}
+
+/// As `transition`, for edges that may refuse.
 #[inline(always)]
 fn attempt<A: Access, R, E>(
     word: &Word,
@@ -45,18 +60,9 @@ fn attempt<A: Access, R, E>(
 }
 
 impl Frame {
-    /// Runs one transition: reads the word, and exchanges it for what `edge` makes of it.
     #[inline(always)]
     fn transition<A: Access, R>(&self, slot: usize, edge: impl Fn(Life) -> (Life, R)) -> R {
-        let word = &self.lives[slot];
-        let mut found = word.get();
-        loop {
-            let (next, answer) = edge(Life(found));
-            match A::exchange(word, found, next.0) {
-                Ok(_) => return answer,
-                Err(other) => found = other,
-            }
-        }
+        transition::<A, _>(&self.lives[slot], edge)
     }
 
     /// As `transition`, for edges that may refuse.
@@ -176,7 +182,7 @@ impl Frame {
         });
         match found {
             Found::Entered(before) => Some(Entered {
-                lock: Lock::new(self, slot, true),
+                lock: Lock::new(self, &self.lives[slot], slot, true),
                 version: before.version(),
                 events: before.events(),
             }),
@@ -188,25 +194,6 @@ impl Frame {
         }
     }
 
-    /// Edges 3 and 5 in one, for a slot whose bit the caller has taken out of `set`.
-    #[inline(always)]
-    pub(crate) fn seize<A: Access>(&'static self, slot: usize, set: u16) -> Option<Entered<A>> {
-        let before = self
-            .attempt::<A, _, _>(slot, |life| life.seize().map(|next| (next, life)).ok_or(()))
-            .ok()?;
-        let lock = Lock::new(self, slot, true);
-        // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
-        if self.place(slot) != set {
-            lock.park_active(before);
-            return None;
-        }
-        Some(Entered {
-            lock,
-            version: before.version(),
-            events: before.events(),
-        })
-    }
-
     /// Edge 8, once.
     pub(crate) fn lock<A: Access>(
         &'static self,
@@ -214,7 +201,7 @@ impl Frame {
         version: usize,
     ) -> Result<Lock<A>, Refusal> {
         self.attempt::<A, _, _>(slot, |life| life.lock(version).map(|next| (next, ())))?;
-        Ok(Lock::new(self, slot, false))
+        Ok(Lock::new(self, &self.lives[slot], slot, false))
     }
 
     /// Edge 8. On a `Shared` machine it waits for the holder of the lock, for a bounded number of looks; on a `Local`
@@ -237,6 +224,45 @@ impl Frame {
     }
 }
 
+/// What a pass over a batch needs of each slot, out of the frame once and not once a state.
+#[derive(Clone, Copy)]
+pub(crate) struct Slots {
+    frame: &'static Frame,
+    lives: &'static [Word],
+    places: &'static [Place],
+}
+
+impl Slots {
+    pub(crate) fn of(frame: &'static Frame) -> Self {
+        Slots {
+            frame,
+            lives: frame.lives,
+            places: frame.places,
+        }
+    }
+
+    /// Edges 3 and 5 in one, for a slot whose bit the caller has taken out of `set`.
+    #[inline(always)]
+    pub(crate) fn seize<A: Access>(&self, slot: usize, set: u16) -> Option<Entered<A>> {
+        let word = &self.lives[slot];
+        let before =
+            attempt::<A, _, _>(word, |life| life.seize().map(|next| (next, life)).ok_or(()))
+                .ok()?;
+        let lock = Lock::new(self.frame, word, slot, true);
+        // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
+        // ORDERING: Relaxed; the exchange above acquired what its owner wrote.
+        if self.places[slot].0.load(Ordering::Relaxed) != set {
+            lock.park_active(before);
+            return None;
+        }
+        Some(Entered {
+            lock,
+            version: before.version(),
+            events: before.events(),
+        })
+    }
+}
+
 /// A slot of a batch whose closure may run.
 pub(crate) struct Entered<A: Access> {
     pub(crate) lock: Lock<A>,
@@ -250,6 +276,7 @@ pub(crate) struct Entered<A: Access> {
 /// not run again.
 pub(crate) struct Lock<A: Access> {
     frame: &'static Frame,
+    word: &'static Word,
     slot: usize,
     owner: bool,
     access: PhantomData<A>,
@@ -257,10 +284,11 @@ pub(crate) struct Lock<A: Access> {
 
 impl<A: Access> Lock<A> {
     #[inline(always)]
-    fn new(frame: &'static Frame, slot: usize, owner: bool) -> Self {
+    fn new(frame: &'static Frame, word: &'static Word, slot: usize, owner: bool) -> Self {
         frame.payloads.witness.exclusive(slot);
         Lock {
             frame,
+            word,
             slot,
             owner,
             access: PhantomData,
@@ -277,15 +305,14 @@ impl<A: Access> Lock<A> {
     #[inline(always)]
     pub(crate) fn keep(self) {
         let this = self.leave();
-        this.frame
-            .transition::<A, _>(this.slot, |life| (life.keep(), ()));
+        transition::<A, _>(this.word, |life| (life.keep(), ()));
     }
 
     /// Edge 6.
     #[inline(always)]
     pub(crate) fn park(self) {
         let this = self.leave();
-        let activate = this.frame.transition::<A, _>(this.slot, Life::park);
+        let activate = transition::<A, _>(this.word, Life::park);
         this.frame.follow::<A>(this.slot, activate);
     }
 
@@ -293,7 +320,7 @@ impl<A: Access> Lock<A> {
     #[cold]
     fn park_active(self, before: Life) {
         let this = self.leave();
-        this.frame.transition::<A, _>(this.slot, |life| {
+        transition::<A, _>(this.word, |life| {
             (life.park_active().with_events_of(before), ())
         });
         this.frame.activate::<A>(this.slot);
@@ -302,9 +329,7 @@ impl<A: Access> Lock<A> {
     /// Edge 9.
     pub(crate) fn unlock(self, wake: bool) {
         let this = self.leave();
-        let activate = this
-            .frame
-            .transition::<A, _>(this.slot, |life| life.unlock(wake));
+        let activate = transition::<A, _>(this.word, |life| life.unlock(wake));
         this.frame.follow::<A>(this.slot, activate);
     }
 

@@ -66,7 +66,7 @@ fn hooks<A: Admits<Account<A>>>(
         balance: 0,
         deposit: None,
     })?;
-    driver.turn(|cx| entry(cx, report))?;
+    let _ = driver.turn(|cx| entry(cx, report))?;
     let mut hook = None;
     let copied = machine.signal(account, |account| {
         hook = account.deposit;
@@ -95,14 +95,14 @@ fn hooks<A: Admits<Account<A>>>(
         "the slot's next tenant keeps what it has: {:?}",
         hook.signal(1)
     );
-    driver.turn(|cx| entry(cx, report))?;
+    let _ = driver.turn(|cx| entry(cx, report))?;
     machine.post(second, Events::READABLE)?;
     machine.post_token(second.token(), Events::DEADLINE)?;
-    driver.turn(|cx| entry(cx, report))?;
+    let _ = driver.turn(|cx| entry(cx, report))?;
     machine.wake(second)?;
-    driver.turn(|cx| entry(cx, report))?;
+    let _ = driver.turn(|cx| entry(cx, report))?;
     say!(report, "cancelled: {:?}", machine.release(second));
-    driver.turn(|cx| entry(cx, report))?;
+    let _ = driver.turn(|cx| entry(cx, report))?;
     say!(report, "{} live", machine.live());
     Ok(())
 }

@@ -77,7 +77,7 @@ fn retirement<A: Admits<u32>>(
     while let Ok(handle) = machine.allocate(tenants) {
         say!(report, "tenant {tenants} is {handle:?}");
         tenants += 1;
-        driver.turn(|cx: &mut Turn<'_, u32, A>| {
+        let _ = driver.turn(|cx: &mut Turn<'_, u32, A>| {
             cx.arrivals().advance(|_, _| Step::Release);
         })?;
     }
