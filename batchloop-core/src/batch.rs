@@ -135,7 +135,15 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// # assert!(machine.is_live(six));
     /// # assert!(!machine.is_live(eight));
     /// ```
-    pub fn advance(self, mut work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
+    #[inline]
+    pub fn advance(self, work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
+        if self.is_empty() {
+            return self;
+        }
+        self.advance_some(work)
+    }
+
+    fn advance_some(self, mut work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
         let mut sweep = Sweep::new(self);
         while let Some((slot, entered)) = sweep.next() {
             let offset = sweep.offset;

@@ -25,7 +25,10 @@ pub trait Bell: Sync {
 
 /// The value of a [`ChangeCounter`] at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Snapshot(usize);
+pub struct Snapshot {
+    count: usize,
+    own: usize,
+}
 
 /// The counter has a bell already; it keeps the first for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +53,8 @@ const SET: usize = 2;
 #[doc(alias = "eventcount")]
 pub struct ChangeCounter {
     count: AtomicUsize,
+    /// Changes that the owner of a `Local` machine makes itself, so that it needs no locked instruction for them.
+    own: AtomicUsize,
     sleepers: AtomicUsize,
     state: AtomicUsize,
     bell: UnsafeCell<MaybeUninit<&'static dyn Bell>>,
@@ -65,6 +70,7 @@ impl ChangeCounter {
     pub const fn new() -> Self {
         ChangeCounter {
             count: AtomicUsize::new(0),
+            own: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
             state: AtomicUsize::new(NO_BELL),
             bell: UnsafeCell::new(MaybeUninit::uninit()),
@@ -76,6 +82,7 @@ impl ChangeCounter {
     pub fn new() -> Self {
         ChangeCounter {
             count: AtomicUsize::new(0),
+            own: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
             state: AtomicUsize::new(NO_BELL),
             bell: UnsafeCell::new(MaybeUninit::uninit()),
@@ -115,8 +122,11 @@ impl ChangeCounter {
     /// The count now. Take it before looking for work.
     pub fn snapshot(&self) -> Snapshot {
         // ORDERING: Acquire; the partner is the Release addition in `ring`: a driver that has counted a change sees
-        // what was changed.
-        Snapshot(self.count.load(Ordering::Acquire))
+        // what was changed. The owner's own changes are its own to see.
+        Snapshot {
+            count: self.count.load(Ordering::Acquire),
+            own: self.own.load(Ordering::Relaxed),
+        }
     }
 
     /// Whether anything has changed since the snapshot.
@@ -139,6 +149,19 @@ impl ChangeCounter {
         {
             bell.ring();
         }
+    }
+
+    /// The snapshot without the owner's changes since: for an owner that has just looked at them itself.
+    pub(crate) fn with_own_changes(&self, mut snapshot: Snapshot) -> Snapshot {
+        snapshot.own = self.own.load(Ordering::Relaxed);
+        snapshot
+    }
+
+    /// Counts a change that the owner of a `Local` machine makes: R8. It is awake, so there is nobody to ring for.
+    #[inline]
+    pub(crate) fn count_own(&self) {
+        let own = self.own.load(Ordering::Relaxed);
+        self.own.store(own.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Calls `wait` unless the counter has moved since the snapshot; answers what it answers.
@@ -185,7 +208,7 @@ impl Default for ChangeCounter {
 impl fmt::Debug for ChangeCounter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChangeCounter")
-            .field("count", &self.snapshot().0)
+            .field("count", &self.snapshot().count)
             .finish_non_exhaustive()
     }
 }

@@ -138,14 +138,24 @@ impl Frame {
     #[inline]
     pub(crate) fn activate<A: Access>(&self, slot: usize) {
         if self.active_set::<A>(self.place(slot)).insert(slot) {
+            self.count_change::<A>();
+        }
+    }
+
+    /// Counts a change that somebody who may change the machine's words makes.
+    #[inline]
+    fn count_change<A: Access>(&self) {
+        if A::SHARED {
             self.counter.ring();
+        } else {
+            self.counter.count_own();
         }
     }
 
     /// Gives a bit back to the set that it was taken from.
     pub(crate) fn unclaim<A: Access>(&self, slot: usize, set: u16) {
         if self.active_set::<A>(set).insert(slot) {
-            self.counter.ring();
+            self.count_change::<A>();
         }
     }
 
@@ -172,7 +182,7 @@ impl Frame {
             fence(Ordering::SeqCst);
         }
         if self.starved.get() != 0 && A::swap(&self.starved, 0) != 0 {
-            self.counter.ring();
+            self.count_change::<A>();
         }
     }
 

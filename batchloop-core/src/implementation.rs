@@ -87,6 +87,9 @@
 //! sees the count and does not wait, or the ringer sees the announcement and rings. The wait has no time-out, since
 //! none is needed.
 //!
+//! The owner of a `Local` machine counts its own changes in another word, with plain stores: it is awake, so there is
+//! nobody to ring for. A snapshot has both words.
+//!
 //! A set that is not empty counts no further change. That is enough: whoever set the first bit counted it, and a
 //! driver that has not taken the bits since has not slept either.
 //!

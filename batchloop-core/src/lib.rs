@@ -1,8 +1,8 @@
 //! Batched event loops, in direct style.
 //!
-//! A program with many activities at once is usually a web of callbacks: each activity keeps a function that says how it
-//! goes on, and the library jumps to it. What was one procedure is then spread over many, cancellation leaves callbacks
-//! to states that are gone, and nobody can list what is going on.
+//! A program with many activities at once is usually a web of callbacks: each activity keeps a function that says how
+//! it goes on, and the library jumps to it. What was one procedure is then spread over many, cancellation leaves
+//! callbacks to states that are gone, and nobody can list what is going on.
 //!
 //! Immediate-mode user interfaces show a way out. Keep no continuation at all: run *one plain function* again and again
 //! from the top, and let it look at the state to find what to do next. It reads like the procedure that it is.
@@ -10,18 +10,18 @@
 //! For one state that is slow: each event pays for the whole way from the top to the place where the state waits.
 //!
 //! So transpose the loop. Run the function once for *many* states. At each place where they may wait, it takes all that
-//! have something to do there, works on them one after the other, and hands on those that are through. The way from the
-//! top is paid once for all of them. The more load, the more states in a batch, and the less each pays.
+//! have something to do there, works on them one after the other, and hands on those that are through. The way from
+//! the top is paid once for all of them. The more load, the more states in a batch, and the less each pays.
 //!
 //! There are three components:
 //!
-//! 1. A **slab** ([`Machine`], [`Capacity`], [`Handle`]): states of one type in fixed memory, each slot with a version. A
-//!    handle to a state that has ended is [`Stale`], even if its slot has a new tenant. Every live state can be listed
-//!    with the place where it waits ([`Machine::dump`]).
-//! 2. **Program points** ([`point!`], [`Context::stage`], [`Batch`]): the places where states wait. A stage takes a batch
-//!    of those that are *potentially active*: just arrived, or woken.
+//! 1. A **slab** ([`Machine`], [`Capacity`], [`Handle`]): states of one type in fixed memory, each slot with a version.
+//!    A handle to a state that has ended is [`Stale`], even if its slot has a new tenant. Every live state can be
+//!    listed with the place where it waits ([`Machine::dump`]).
+//! 2. **Program points** ([`point!`], [`Context::stage`], [`Batch`]): the places where states wait. A stage takes a
+//!    batch of those that are *potentially active*: just arrived, or woken.
 //! 3. **Hooks** ([`Hook`], [`Reaction`]): a callback with a versioned reference, the only way to push a waiting state
-//!    forward. It gets the state, locked, and decides whether to wake it.
+//!    forward. It gets the state, locked, and decides whether to wake it. A [`Waker`] is a hook that only wakes.
 //!
 //! # Example
 //!

@@ -76,6 +76,8 @@ impl<T, A: Access> Driver<T, A> {
             inbox.take(usize::MAX, |base, bits| {
                 slots(base, bits).for_each(|slot| frame.wake_tenant::<A>(slot));
             });
+            // What was routed is seen by this very turn.
+            self.since = frame.counter.with_own_changes(self.since);
         }
         let room = frame.capacity.scratch_of_driver();
         let scratch = &frame.scratch[self.index * room..(self.index + 1) * room];

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The files whose job needs `unsafe`. All others do without.
-const UNSAFE: [&str; 12] = [
+const UNSAFE: [&str; 13] = [
     "batchloop-core/src/batch.rs",
     "batchloop-core/src/change.rs",
     "batchloop-core/src/dump.rs",
@@ -17,14 +17,17 @@ const UNSAFE: [&str; 12] = [
     "batchloop-core/src/lineage.rs",
     "batchloop-core/src/machine.rs",
     "batchloop-core/src/project.rs",
+    "batchloop-core/src/shape.rs",
     "batchloop-core/src/slot.rs",
     "batchloop-core/src/storage.rs",
     "batchloop-core/src/trie.rs",
 ];
 
-/// The files that may name an atomics backend, and the one type outside that is no concern of a model checker.
-const BACKEND: [&str; 2] = [
+/// The file that chooses an atomics backend, and the types elsewhere that are no concern of a model checker: a
+/// driver's scratch space, which one thread uses at a time, and the word that a futex is.
+const BACKEND: [&str; 3] = [
     "batchloop-core/src/sync.rs",
+    "batchloop-std/src/bell.rs: core::sync::atomic::{AtomicU32, Ordering}",
     "batchloop-core/src/storage.rs: portable_atomic::AtomicU32",
 ];
 
@@ -243,7 +246,7 @@ fn files_are_short() {
 #[test]
 fn functions_fit_on_a_screen() {
     let mut complaints = Vec::new();
-    for source in sources() {
+    for source in sources().iter().filter(|source| !source.is_test()) {
         let lines: Vec<&str> = source.text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
             let indent = &line[..line.len() - line.trim_start().len()];
