@@ -1,6 +1,7 @@
 //! The smallest machine: each state counts down, one step a turn, and ends at zero.
 //!
 //! ```text
+//! cargo run --example countdown
 //! cargo run --example countdown -- 3 1 2
 //! ```
 
@@ -43,7 +44,11 @@ fn run(numbers: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(env::args().skip(1)) else {
+    let mut numbers: Vec<String> = env::args().skip(1).collect();
+    if numbers.is_empty() {
+        numbers = ["3", "1", "2"].map(String::from).into();
+    }
+    let Err(error) = run(numbers.into_iter()) else {
         return ExitCode::SUCCESS;
     };
     eprintln!("countdown: {error}");

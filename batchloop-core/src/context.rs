@@ -123,7 +123,16 @@ impl<'t, A: Access> Context<'t, A> {
         answer
     }
 
-    /// A batch with nothing in it: for a stage that nothing new arrives at.
+    /// A [`stage`](Self::stage) that nothing new arrives at: those who wait here and may have been woken.
+    ///
+    /// *Progress*: as `stage`.
+    #[must_use = "a batch that is dropped goes back to its point, active"]
+    pub fn waiting<U: 'static>(&mut self, point: &'static ProgramPoint) -> Batch<'t, U, A> {
+        let nobody = self.none();
+        self.stage(point, nobody)
+    }
+
+    /// A batch with nothing in it.
     pub fn none<U>(&self) -> Batch<'t, U, A> {
         Batch::empty(self.bench)
     }

@@ -7,7 +7,6 @@ use crate::{
 
 /// What a turn leaves behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use = "a driver that sleeps while there is more work delays it"]
 pub enum Progress {
     /// There is work for another turn: something changed during this one, or a batch was full.
     More,

@@ -13,6 +13,7 @@ use crate::{
     hook::{Reaction, Waker, deliver},
     lifecycle::Refusal,
     lineage::Lineage,
+    sync::Ordering,
     turn::Driver,
 };
 
@@ -245,9 +246,10 @@ impl<T, A: Access> Machine<T, A> {
         }
     }
 
-    /// How many slots are in use. Looks at a word for each 64 (or 32) slots.
+    /// How many slots have a state or are reserved for one. Looks at a word for each 64 (or 32) slots.
     pub fn live(&self) -> usize {
-        self.frame.free_set::<A>().used()
+        let used = self.frame.free_set::<A>().used();
+        used.saturating_sub(self.frame.retired.load(Ordering::Relaxed))
     }
 
     /// How many slots there are.

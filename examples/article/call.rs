@@ -246,7 +246,7 @@ fn open(address: &SocketAddr) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::Ipv4Addr;
 
     use batchloop_core::{Capacity, Machine};
 
@@ -282,9 +282,11 @@ mod tests {
 
     #[test]
     fn the_next_address_is_tried() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
-        let refuses = listener.local_addr().expect("bound");
-        drop(listener);
+        // Bound, but not listening: nobody else can have its port meanwhile.
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let deaf = open(&any).expect("a socket");
+        rustix::net::bind(&deaf, &any).expect("loopback");
+        let refuses = deaf.local_addr().expect("bound");
         let serves = server::start().expect("a server");
         assert_eq!(status(vec![refuses, serves]), Some(200));
         assert_eq!(status(vec![refuses, refuses]), None);
