@@ -10,7 +10,7 @@
 //! beyond the limit of open files, the others wait in the kernel's queue until one leaves. SIGINT or SIGTERM stops
 //! accepting, sends what is still owed, for at most 5 seconds, and ends with a summary; a second one ends at once.
 //!
-//! Begin with [`entry`].
+//! Begin with `entry`.
 
 use std::{
     error::Error,

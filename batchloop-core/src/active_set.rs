@@ -232,3 +232,6 @@ pub(crate) fn slots(base: usize, mut bits: usize) -> impl Iterator<Item = usize>
         Some(slot)
     })
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

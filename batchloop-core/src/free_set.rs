@@ -152,3 +152,9 @@ impl<'a, A: Access> FreeSet<'a, A> {
             .sum()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+#[cfg(all(test, loom))]
+mod interleavings;

@@ -280,3 +280,6 @@ impl Life {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

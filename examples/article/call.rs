@@ -145,7 +145,7 @@ impl Http {
         if self.failure.is_some() {
             return Step::Next;
         }
-        // Kept, because events are told once and a phase may be passed on the way.
+        // Kept: an event is told once, and the phase that hears of it may be through.
         self.expired |= me.events().contains(Events::DEADLINE);
         match phase(self) {
             Ok(Step::Wait) if self.expired => self.fail(Failure::TimedOut),
@@ -164,28 +164,39 @@ impl Http {
         let addresses = &network.origin.addresses;
         loop {
             let address = &addresses[self.address];
-            // Asked again, `connect` tells what has become of the attempt.
             let connected = match &self.socket {
-                Some(socket) => rustix::net::connect(socket, address),
-                None => {
-                    let socket = open(address)?;
-                    let connected = rustix::net::connect(&socket, address);
-                    // Edge-triggered, and once: the phases try until they would block.
-                    network.poller.add(&socket, me.token())?;
-                    self.socket = Some(socket);
-                    connected
-                }
+                // Asked again, `connect` tells what has become of the attempt.
+                Some(socket) => rustix::net::connect(socket, address).map_err(Into::into),
+                None => self.open(me, address, &network.poller),
             };
-            match connected {
-                Ok(()) | Err(Errno::ISCONN) => return Ok(Step::Next),
-                Err(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => return Ok(Step::Wait),
-                Err(_) if self.address + 1 < addresses.len() => {
+            let Err(error) = connected else {
+                return Ok(Step::Next);
+            };
+            match Errno::from_io_error(&error) {
+                Some(Errno::ISCONN) => return Ok(Step::Next),
+                Some(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => return Ok(Step::Wait),
+                _ if self.address + 1 < addresses.len() => {
                     self.socket = None;
                     self.address += 1;
                 }
-                Err(errno) => return Err(io::Error::from(errno).into()),
+                _ => return Err(error.into()),
             }
         }
+    }
+
+    /// Begins to connect, on a socket that neither blocks nor leaks into child processes.
+    fn open<T>(&mut self, me: Me<Http>, to: &SocketAddr, poller: &Poller<T>) -> io::Result<()> {
+        let family = match to {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        let socket = self.socket.insert(TcpStream::from(socket));
+        let connected = rustix::net::connect(&*socket, to);
+        // Edge-triggered, and once: the phases try until they would block.
+        poller.add(&*socket, me.token())?;
+        Ok(connected?)
     }
 
     fn try_send(&mut self) -> Result<Step, Failure> {
@@ -232,18 +243,6 @@ impl Http {
     }
 }
 
-/// A socket that neither blocks nor leaks into child processes.
-fn open(address: &SocketAddr) -> io::Result<TcpStream> {
-    let family = if address.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    Ok(TcpStream::from(socket))
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -284,7 +283,8 @@ mod tests {
     fn the_next_address_is_tried() {
         // Bound, but not listening: nobody else can have its port meanwhile.
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let deaf = open(&any).expect("a socket");
+        let deaf = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None);
+        let deaf = TcpStream::from(deaf.expect("a socket"));
         rustix::net::bind(&deaf, &any).expect("loopback");
         let refuses = deaf.local_addr().expect("bound");
         let serves = server::start().expect("a server");

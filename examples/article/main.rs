@@ -11,7 +11,7 @@
 //! ends, `job<TAB>status<TAB>bytes<TAB>sha256` or `job<TAB>error<TAB>reason`, and a summary at the
 //! end; `--help` has the options.
 //!
-//! Begin with [`entry`]: it is the whole of the program's logic, and runs again and again from the
+//! Begin with `entry`: it is the whole of the program's logic, and runs again and again from the
 //! top. The rest prepares what it works on, and sleeps.
 
 mod call;
@@ -69,6 +69,7 @@ fn entry(cx: &mut Turn<'_, Foo>, service: &mut Service) {
         make_http_calls(cx, calls, &mut service.network).unproject(field!(Foo, http))
     });
 
+    // The CPU-bound phase, and completion.
     http_done.advance(|job, _| {
         let result = job.http.outcome().map(|response| Digested {
             status: response.status(),

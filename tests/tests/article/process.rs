@@ -39,7 +39,9 @@ pub(crate) fn program() -> &'static PathBuf {
 
 pub(crate) fn article(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
+    // A time-out would hide a lost wake-up: a job that is woken by it finds what it missed.
     command
+        .args(["--timeout", "3600"])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,0 +1,73 @@
+use std::{collections::BTreeSet, vec::Vec};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::access::{Local, Shared};
+
+const SIZES: [usize; 8] = [1, 2, 63, 64, 65, 4095, 4096, 4097];
+
+fn words(geometry: &Geometry) -> Vec<Word> {
+    (0..geometry.words).map(|_| Word::EMPTY).collect()
+}
+
+fn agrees<A: Access>(slots: usize, operations: &[Option<prop::sample::Index>]) {
+    let geometry = Geometry::of(slots);
+    let words = words(&geometry);
+    let set = FreeSet::<A>::new(&geometry, &words);
+    let mut used = BTreeSet::new();
+    for operation in operations {
+        match operation {
+            Some(index) if !used.is_empty() => {
+                let slots: Vec<usize> = used.iter().copied().collect();
+                let slot = *index.get(&slots);
+                used.remove(&slot);
+                set.give_back(slot);
+            }
+            _ => {
+                let lowest = (0..slots).find(|slot| !used.contains(slot));
+                assert_eq!(set.reserve(), lowest);
+                used.extend(lowest);
+            }
+        }
+        assert_eq!(set.used(), used.len());
+    }
+    let mut seen = Vec::new();
+    let mut from = 0;
+    while let Some(slot) = set.next_used(from) {
+        seen.push(slot);
+        from = slot + 1;
+    }
+    assert!(seen.into_iter().eq(used));
+}
+
+proptest! {
+    #[test]
+    fn the_lowest_free_slot_comes_first(
+        size in prop::sample::select(&SIZES[..3]),
+        operations in prop::collection::vec(any::<Option<prop::sample::Index>>(), 0..300),
+    ) {
+        agrees::<Local>(size, &operations);
+        agrees::<Shared>(size, &operations);
+    }
+}
+
+/// Large sets are filled to the brim, holed, and filled again.
+#[test]
+fn full_sets_find_their_holes() {
+    for slots in SIZES {
+        let geometry = Geometry::of(slots);
+        let words = words(&geometry);
+        let set = FreeSet::<Shared>::new(&geometry, &words);
+        for slot in 0..slots {
+            assert_eq!(set.reserve(), Some(slot));
+        }
+        assert_eq!(set.reserve(), None);
+        let holes = [slots - 1, slots / 2, 0];
+        for hole in holes {
+            set.give_back(hole);
+            assert_eq!(set.reserve(), Some(hole));
+            assert_eq!(set.reserve(), None);
+        }
+    }
+}
