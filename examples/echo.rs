@@ -120,7 +120,7 @@ impl Server {
     }
 
     fn register(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        match self.poller.add(&client.socket, me.token()) {
+        match self.poller.registry().add(&client.socket, me.token()) {
             Ok(()) => Step::Next,
             Err(error) => {
                 eprintln!("echo: a client is turned away: {error}");
@@ -252,8 +252,8 @@ fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
     }
     println!("listening on {}", listener.local_addr()?);
     let server = Server {
-        arrivals: poller.add_producer(&listener)?,
-        signalled: poller.add_producer(&signals)?,
+        arrivals: poller.registry().add_producer(&listener)?,
+        signalled: poller.registry().add_producer(&signals)?,
         listener,
         signals,
         poller,

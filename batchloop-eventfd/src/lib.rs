@@ -12,12 +12,12 @@
 //! ```
 //! use std::{io::{Read, Write}, os::unix::net::UnixStream};
 //! use batchloop_core::{Capacity, Machine, Step, Turn, point};
-//! use batchloop_eventfd::Poller;
+//! use batchloop_eventfd::{Poller, Registry};
 //!
 //! struct Reader { socket: UnixStream, text: Vec<u8> }
 //!
-//! fn entry(cx: &mut Turn<'_, Reader>, poller: &Poller<Reader>, texts: &mut Vec<Vec<u8>>) {
-//!     let new = cx.arrivals().advance(|reader, me| match poller.add(&reader.socket, me.token()) {
+//! fn entry(cx: &mut Turn<'_, Reader>, registry: &Registry, texts: &mut Vec<Vec<u8>>) {
+//!     let new = cx.arrivals().advance(|reader, me| match registry.add(&reader.socket, me.token()) {
 //!         Ok(()) => Step::Next,
 //!         Err(_) => Step::Release,
 //!     });
@@ -44,7 +44,7 @@
 //!
 //! let mut texts = Vec::new();
 //! while texts.is_empty() {
-//!     let progress = driver.turn(|cx| entry(cx, &poller, &mut texts))?;
+//!     let progress = driver.turn(|cx| entry(cx, poller.registry(), &mut texts))?;
 //!     if texts.is_empty() {
 //!         poller.poll(&driver, progress, None)?;
 //!     }
@@ -56,6 +56,8 @@
 
 mod event_fd;
 mod poller;
+mod registry;
 
 pub use event_fd::EventFd;
-pub use poller::{Polled, Poller, Producer};
+pub use poller::{Polled, Poller};
+pub use registry::{Producer, Registry};

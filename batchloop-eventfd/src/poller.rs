@@ -1,10 +1,8 @@
 //! One driver, its file descriptors and its bell, in one wait.
 
 use std::{
-    cell::{Cell, RefCell},
     fmt, io,
-    os::fd::{AsFd, OwnedFd},
-    rc::Rc,
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
@@ -15,13 +13,13 @@ use rustix::{
     io::Errno,
 };
 
-use crate::event_fd::EventFd;
+use crate::{
+    event_fd::EventFd,
+    registry::{NOT_A_STATE, Registry},
+};
 
 /// How many events one system call reports at most. More are reported by the next one.
 const EVENTS_AT_ONCE: usize = 1024;
-
-/// Marks what is not a state: a token's slot has 31 bits, and this is the 32nd.
-const NOT_A_STATE: u64 = 1 << 31;
 
 /// The bell's mark. Producers are numbered below it.
 const BELL: u64 = NOT_A_STATE | 0x7fff_ffff;
@@ -44,9 +42,8 @@ pub struct Polled {
 /// The machine is [`Local`](batchloop_core::Local): the thread that polls is the one that runs its driver.
 pub struct Poller<T: 'static> {
     machine: Machine<T>,
-    epoll: OwnedFd,
+    registry: Registry,
     events: Vec<epoll::Event>,
-    producers: RefCell<Vec<Rc<Cell<bool>>>>,
     total: Polled,
 }
 
@@ -71,46 +68,16 @@ impl<T> Poller<T> {
             .map_err(|taken| io::Error::new(io::ErrorKind::AlreadyExists, taken))?;
         Ok(Poller {
             machine,
-            epoll,
+            registry: Registry::new(epoll),
             events: Vec::with_capacity(EVENTS_AT_ONCE),
-            producers: RefCell::default(),
             total: Polled::default(),
         })
     }
 
-    /// Registers a state's file descriptor, edge-triggered in both directions, until it is closed.
-    ///
-    /// The state is [`Me::token`](batchloop_core::Me::token). The descriptor must be non-blocking, and be closed no
-    /// later than the state ends; a duplicate of it that stays open keeps the registration, whose events are then
-    /// stale.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's: no memory, too many registrations, or a descriptor that cannot be polled, such as a file.
-    pub fn add(&self, fd: impl AsFd, state: Token) -> io::Result<()> {
-        use epoll::EventFlags;
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        self.register(fd, state.to_u64(), flags)
-    }
-
-    /// Registers a descriptor that belongs to no state: a listener, a pipe that signals come through. When it becomes
-    /// readable, the [`Producer`] is ready and the next turn is due.
-    ///
-    /// # Errors
-    ///
-    /// As [`add`](Self::add).
-    pub fn add_producer(&self, fd: impl AsFd) -> io::Result<Producer> {
-        let mut producers = self.producers.borrow_mut();
-        let mark = NOT_A_STATE | producers.len() as u64;
-        self.register(fd, mark, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
-        let ready = Rc::new(Cell::new(false));
-        producers.push(Rc::clone(&ready));
-        Ok(Producer { ready })
-    }
-
-    fn register(&self, fd: impl AsFd, data: u64, flags: epoll::EventFlags) -> io::Result<()> {
-        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(data), flags)?;
-        Ok(())
+    /// Where the states' descriptors are registered. It does not know the machine's type, so a sub-machine that opens
+    /// descriptors can have it and still be compiled once.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Collects what has happened, after a turn of this driver with this outcome.
@@ -130,7 +97,7 @@ impl<T> Poller<T> {
         let slept = match progress {
             Progress::More => None,
             Progress::Quiet => {
-                let (epoll, events) = (&self.epoll, &mut self.events);
+                let (epoll, events) = (self.registry.epoll(), &mut self.events);
                 self.machine.counter().sleep(driver.snapshot(), || {
                     let now = Instant::now();
                     wait(
@@ -143,7 +110,11 @@ impl<T> Poller<T> {
         };
         match slept {
             Some(answer) => answer?,
-            None => wait(&self.epoll, &mut self.events, Some(Duration::ZERO))?,
+            None => wait(
+                self.registry.epoll(),
+                &mut self.events,
+                Some(Duration::ZERO),
+            )?,
         }
         Ok(self.deliver())
     }
@@ -160,8 +131,7 @@ impl<T> Poller<T> {
                 }
             } else if data == BELL {
                 polled.rung = true;
-            } else if let Some(ready) = self.producers.borrow().get((data ^ NOT_A_STATE) as usize) {
-                ready.set(true);
+            } else if self.registry.make_ready((data ^ NOT_A_STATE) as usize) {
                 polled.producers += 1;
             }
         }
@@ -244,26 +214,6 @@ impl<T> fmt::Debug for Poller<T> {
             .field("machine", &self.machine)
             .field("total", &self.total)
             .finish_non_exhaustive()
-    }
-}
-
-/// A source of work that belongs to no state yet.
-///
-/// It stays ready until the program says that the source is empty: the kernel reports an edge once.
-#[derive(Clone, Debug)]
-pub struct Producer {
-    ready: Rc<Cell<bool>>,
-}
-
-impl Producer {
-    /// Whether the source may have something.
-    pub fn is_ready(&self) -> bool {
-        self.ready.get()
-    }
-
-    /// The source said that it would block: wait for the next edge.
-    pub fn exhausted(&self) {
-        self.ready.set(false);
     }
 }
 

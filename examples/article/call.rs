@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::{error, fmt};
 
 use batchloop_core::{Events, Me, Step};
-use batchloop_eventfd::Poller;
+use batchloop_eventfd::Registry;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
@@ -28,17 +28,17 @@ pub(crate) struct Origin {
 }
 
 /// What all calls share.
-pub(crate) struct Network<T: 'static> {
+pub(crate) struct Network {
     pub(crate) origin: Origin,
-    pub(crate) poller: Poller<T>,
+    pub(crate) registry: Registry,
     buffer: Box<[u8]>,
 }
 
-impl<T> Network<T> {
-    pub(crate) fn new(origin: Origin, poller: Poller<T>) -> Self {
+impl Network {
+    pub(crate) fn new(origin: Origin, registry: Registry) -> Self {
         Network {
             origin,
-            poller,
+            registry,
             buffer: vec![0; 64 * 1024].into(),
         }
     }
@@ -125,7 +125,7 @@ impl Http {
         self.failure.as_ref().map_or(Ok(&self.response), Err)
     }
 
-    pub(crate) fn connect<T>(&mut self, me: Me<Http>, network: &Network<T>) -> Step {
+    pub(crate) fn connect(&mut self, me: Me<Http>, network: &Network) -> Step {
         self.attempt(me, |http| http.try_connect(me, network))
     }
 
@@ -133,7 +133,7 @@ impl Http {
         self.attempt(me, Http::try_send)
     }
 
-    pub(crate) fn receive<T>(&mut self, me: Me<Http>, network: &mut Network<T>) -> Step {
+    pub(crate) fn receive(&mut self, me: Me<Http>, network: &mut Network) -> Step {
         self.attempt(me, |http| http.try_receive(me, &mut network.buffer))
     }
 
@@ -160,14 +160,14 @@ impl Http {
         Step::Next
     }
 
-    fn try_connect<T>(&mut self, me: Me<Http>, network: &Network<T>) -> Result<Step, Failure> {
+    fn try_connect(&mut self, me: Me<Http>, network: &Network) -> Result<Step, Failure> {
         let addresses = &network.origin.addresses;
         loop {
             let address = &addresses[self.address];
             let connected = match &self.socket {
                 // Asked again, `connect` tells what has become of the attempt.
                 Some(socket) => rustix::net::connect(socket, address).map_err(Into::into),
-                None => self.open(me, address, &network.poller),
+                None => self.open(me, address, &network.registry),
             };
             let Err(error) = connected else {
                 return Ok(Step::Next);
@@ -185,7 +185,7 @@ impl Http {
     }
 
     /// Begins to connect, on a socket that neither blocks nor leaks into child processes.
-    fn open<T>(&mut self, me: Me<Http>, to: &SocketAddr, poller: &Poller<T>) -> io::Result<()> {
+    fn open(&mut self, me: Me<Http>, to: &SocketAddr, registry: &Registry) -> io::Result<()> {
         let family = match to {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
@@ -195,7 +195,7 @@ impl Http {
         let socket = self.socket.insert(TcpStream::from(socket));
         let connected = rustix::net::connect(&*socket, to);
         // Edge-triggered, and once: the phases try until they would block.
-        poller.add(&*socket, me.token())?;
+        registry.add(&*socket, me.token())?;
         Ok(connected?)
     }
 
@@ -248,6 +248,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use batchloop_core::{Capacity, Machine};
+    use batchloop_eventfd::Poller;
 
     use super::*;
     use crate::{make_http_calls, server};
@@ -256,9 +257,9 @@ mod tests {
     fn status(addresses: Vec<SocketAddr>) -> Option<u16> {
         let url = Url::parse("http://name/{}").expect("a URL");
         let machine = Machine::<Http>::heap(Capacity::slots(1));
-        let poller = Poller::new(machine).expect("a poller");
+        let mut poller = Poller::new(machine).expect("a poller");
         let mut driver = machine.driver().expect("a driver");
-        let mut network = Network::new(Origin { url, addresses }, poller);
+        let mut network = Network::new(Origin { url, addresses }, poller.registry().clone());
         let call = Http::get(&network.origin.url, b"x");
         machine.allocate(call).expect("a slot");
         let mut status = None;
@@ -274,7 +275,7 @@ mod tests {
             if machine.live() == 0 {
                 break;
             }
-            network.poller.poll(&driver, progress, None).expect("polls");
+            poller.poll(&driver, progress, None).expect("polls");
         }
         status
     }

@@ -48,7 +48,7 @@ struct Foo {
 struct Service {
     queue: Queue,
     deadlines: Deadlines,
-    network: Network<Foo>,
+    network: Network,
     report: Report,
 }
 
@@ -82,10 +82,10 @@ fn entry(cx: &mut Turn<'_, Foo>, service: &mut Service) {
 }
 
 /// The subroutine for HTTP calls. It knows nothing of jobs, and may be called from several contexts.
-fn make_http_calls<'t, T>(
+fn make_http_calls<'t>(
     cx: &mut Context<'t>,
     calls: Batch<'t, Http>,
-    network: &mut Network<T>,
+    network: &mut Network,
 ) -> Batch<'t, Http> {
     let connected = cx
         .stage(point!("connect"), calls)
@@ -132,6 +132,7 @@ impl Deadlines {
 /// The driver loop. Tells whether every job ended in a result.
 fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
     let machine = Machine::<Foo>::heap(Capacity::slots(slots(options)).points(3).scopes(1));
+    let mut poller = Poller::new(machine)?;
     let queue = Queue::new(options.source, machine.counter())?;
     let mut service = Service {
         report: Report::new(queue.total()),
@@ -140,7 +141,7 @@ fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
             timeout: options.timeout,
             due: VecDeque::new(),
         },
-        network: Network::new(origin, Poller::new(machine)?),
+        network: Network::new(origin, poller.registry().clone()),
     };
     let mut driver = machine.driver()?;
     loop {
@@ -150,7 +151,7 @@ fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
             break;
         }
         let wake_up = service.deadlines.next(&machine);
-        service.network.poller.poll(&driver, progress, wake_up)?;
+        poller.poll(&driver, progress, wake_up)?;
         service.deadlines.expire(&machine);
     }
     service.report.clear();

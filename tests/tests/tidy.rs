@@ -51,7 +51,7 @@ struct Source {
 impl Source {
     fn is_test(&self) -> bool {
         let mut parts = self.path.split('/');
-        parts.any(|part| part == "tests" || part == "benches" || part == "tests.rs")
+        parts.any(|part| matches!(part, "tests" | "benches" | "tests.rs" | "interleavings.rs"))
     }
 
     fn is_library(&self) -> bool {

@@ -48,7 +48,7 @@ impl Fixture {
             seen: Events::NONE,
         };
         let handle = self.machine.allocate(state).unwrap();
-        self.poller.add(&socket, handle.token()).unwrap();
+        self.poller.registry().add(&socket, handle.token()).unwrap();
         (handle, peer)
     }
 
@@ -146,7 +146,7 @@ fn a_wake_from_another_thread_ends_the_sleep() {
 fn a_producer_is_ready_until_it_says_otherwise() {
     let mut fixture = Fixture::new();
     let (mut source, mut peer) = UnixStream::pair().unwrap();
-    let producer = fixture.poller.add_producer(&source).unwrap();
+    let producer = fixture.poller.registry().add_producer(&source).unwrap();
     assert!(!producer.is_ready());
     peer.write_all(b"x").unwrap();
     let progress = fixture.turn();
