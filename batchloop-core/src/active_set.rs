@@ -1,9 +1,9 @@
 //! The states of one point that may have been woken.
 //!
-//! Setting goes from the leaf up and stops at the first word that was not empty; taking goes from the root down.
-//! A setter that finds a leaf not empty relies on one of two others: the setter that found it empty and is on its
-//! way up, or a taker that has cleared the summary and is about to swap the leaf. Both will see the new bit, because
-//! read-modify-writes of one word have one order.
+//! Setting goes up from the leaf and stops at the first word that was not empty; taking goes down from the top, swaps
+//! each word for zero, and sets again what it leaves. A setter that finds a word not empty relies on one of two
+//! others: the setter that found it empty and is on its way up, or a taker that has cleared the bit above and is
+//! about to swap the word. Both will see the new bit, because read-modify-writes of one word have one order.
 
 use core::marker::PhantomData;
 
@@ -20,6 +20,15 @@ pub(crate) struct ActiveSet<'a, A> {
     base: usize,
     access: PhantomData<A>,
 }
+
+impl<A> Clone for ActiveSet<'_, A> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for ActiveSet<'_, A> {}
 
 /// What a take left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,60 +50,54 @@ impl<'a, A: Access> ActiveSet<'a, A> {
     }
 
     #[inline(always)]
-    fn root(&self) -> &'a Word {
-        &self.words[self.base]
-    }
-
-    fn resume(&self) -> &'a Word {
-        &self.words[self.base + 1]
+    fn top(self) -> &'a Word {
+        &self.words[self.base + self.geometry.top()]
     }
 
     #[inline(always)]
-    fn summary(&self, index: usize) -> &'a Word {
-        &self.words[self.base + 2 + index]
+    fn resume(self) -> &'a Word {
+        &self.words[self.base + self.geometry.resume()]
     }
 
     #[inline(always)]
-    fn leaf(&self, index: usize) -> &'a Word {
-        &self.words[self.base + 2 + self.geometry.summaries + index]
+    fn word(self, level: usize, index: usize) -> &'a Word {
+        &self.words[self.base + self.geometry.word(level, index)]
+    }
+
+    #[inline(always)]
+    fn leaf(self, index: usize) -> &'a Word {
+        &self.words[self.base + index]
     }
 
     /// Whether nothing is set, as far as this thread can tell. One load.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.root().get() == 0
+    #[inline(always)]
+    pub(crate) fn is_empty(self) -> bool {
+        self.top().get() == 0
     }
 
-    /// Sets the bit of `slot`. Answers whether the set was empty before, as far as the root says.
+    /// Sets the bit of `slot`. Answers whether the set was empty before, as far as the top says.
     #[inline(always)]
-    pub(crate) fn insert(&self, slot: usize) -> bool {
+    pub(crate) fn insert(self, slot: usize) -> bool {
         let leaf = slot / BITS;
         if A::set(self.leaf(leaf), 1 << (slot % BITS)) != 0 {
             return false;
         }
-        self.insert_summary(leaf)
-    }
-
-    #[inline(never)]
-    fn insert_summary(&self, leaf: usize) -> bool {
-        let summary = leaf / BITS;
-        if A::set(self.summary(summary), 1 << (leaf % BITS)) != 0 {
-            return false;
-        }
-        A::set(self.root(), 1 << (summary / self.geometry.group)) == 0
+        self.geometry.levels == 1 || climb::<A>(self.geometry, self.words, self.base, leaf)
     }
 
     /// Takes bits out in address order, from where the last take stopped, and gives them to `accept` a leaf at a time
-    /// (the leaf's first slot, and the bits), until there have been `room` of them. What lies before the starting
+    /// (the leaf's first slot, and the bits; it answers how many they are), until there have been `room` of them. What lies before the starting
     /// point, or does not fit, stays set.
     ///
     /// A take that comes to the end starts the next one at slot 0, so a bit waits for at most as many takes as it
     /// takes to go round once.
-    pub(crate) fn take(&self, room: usize, accept: impl FnMut(usize, usize)) -> Left {
-        if self.is_empty() || room == 0 {
-            return Left {
-                remain: !self.is_empty(),
-            };
+    #[inline(always)]
+    pub(crate) fn take(self, room: usize, accept: impl FnMut(usize, usize) -> usize) -> Left {
+        if self.is_empty() {
+            return Left { remain: false };
+        }
+        if room == 0 {
+            return Left { remain: true };
         }
         // ORDERING: Relaxed; the position is a hint about fairness and guards nothing.
         let start = self.resume().0.load(Ordering::Relaxed);
@@ -102,75 +105,75 @@ impl<'a, A: Access> ActiveSet<'a, A> {
             set: self,
             start,
             room,
-            stopped: None,
+            next: 0,
             accept,
         };
-        let root = A::swap(self.root(), 0);
-        let left = walk.root(root);
-        let next = walk.stopped.unwrap_or(0);
-        if next != start {
-            self.resume().0.store(next, Ordering::Relaxed);
+        let remain = match self.geometry.top_level() {
+            0 => walk.leaf(0),
+            level => walk.branch(level, 0),
+        };
+        if walk.next != start {
+            self.resume().0.store(walk.next, Ordering::Relaxed);
         }
-        if left != 0 {
-            A::set(self.root(), left);
-        }
-        Left { remain: left != 0 }
+        Left { remain }
     }
+}
+
+/// The way up from a leaf that was empty. Answers whether the top was empty, too.
+#[inline(never)]
+fn climb<A: Access>(geometry: &Geometry, words: &[Word], base: usize, leaf: usize) -> bool {
+    let set = ActiveSet::<A>::new(geometry, words, base);
+    let mut index = leaf;
+    for level in 1..geometry.levels {
+        let bit = 1 << (index % BITS);
+        index /= BITS;
+        if A::set(set.word(level, index), bit) != 0 {
+            return false;
+        }
+    }
+    true
 }
 
 /// One take in progress.
-struct Walk<'a, 's, A, F> {
-    set: &'s ActiveSet<'a, A>,
+struct Walk<'a, A, F> {
+    set: ActiveSet<'a, A>,
     start: usize,
     room: usize,
-    stopped: Option<usize>,
+    /// Where the next take starts. Anything but 0 means that this one has stopped.
+    next: usize,
     accept: F,
 }
 
-impl<A: Access, F: FnMut(usize, usize)> Walk<'_, '_, A, F> {
-    /// Each level answers the bits that must be set again in its own word.
-    fn root(&mut self, mut root: usize) -> usize {
-        let group = self.set.geometry.group;
-        let first = self.start / (BITS * BITS * group);
-        let mut left = root & first_bits(first);
-        root &= !left;
-        while root != 0 {
-            let index = root.trailing_zeros() as usize;
-            let bit = 1 << index;
-            let end = ((index + 1) * group).min(self.set.geometry.summaries);
-            for summary in index * group..end {
-                if self.summary(summary) {
-                    left |= bit;
-                }
-            }
-            if self.stopped.is_some() {
-                return left | root;
-            }
-            root &= !bit;
+impl<A: Access, F: FnMut(usize, usize) -> usize> Walk<'_, A, F> {
+    /// The bits of a word that stand for what lies before the start. `unit` is how many slots a bit stands for.
+    #[inline(always)]
+    fn before_start(&self, index: usize, unit: usize) -> usize {
+        match self.start {
+            0 => 0,
+            start => first_bits((start / unit).saturating_sub(index * BITS)),
         }
-        left
     }
 
-    /// Answers whether anything is left in the summary.
-    fn summary(&mut self, index: usize) -> bool {
-        let word = self.set.summary(index);
-        let first = self.start / BITS;
-        if self.stopped.is_some() || (index + 1) * BITS <= first {
-            return word.get() != 0;
-        }
-        if word.get() == 0 {
-            return false;
-        }
+    /// A word above the lowest level. Answers whether anything is left in it.
+    ///
+    /// It calls itself, at most as deep as the levels that a bitmap has.
+    fn branch(&mut self, level: usize, index: usize) -> bool {
+        let word = self.set.word(level, index);
         let mut bits = A::swap(word, 0);
-        let mut left = bits & first_bits(first.saturating_sub(index * BITS));
+        let mut left = bits & self.before_start(index, BITS.pow(level as u32));
         bits &= !left;
         while bits != 0 {
             let bit = bits.trailing_zeros() as usize;
-            if self.leaf(index * BITS + bit) {
+            let child = index * BITS + bit;
+            let remain = match level {
+                1 => self.leaf(child),
+                _ => self.branch(level - 1, child),
+            };
+            bits &= bits - 1;
+            if remain {
                 left |= 1 << bit;
             }
-            bits &= bits - 1;
-            if self.stopped.is_some() {
+            if self.next != 0 {
                 left |= bits;
                 break;
             }
@@ -181,29 +184,30 @@ impl<A: Access, F: FnMut(usize, usize)> Walk<'_, '_, A, F> {
         left != 0
     }
 
-    /// Answers whether anything is left in the leaf.
+    /// A word of the lowest level. Answers whether anything is left in it.
+    #[inline(always)]
     fn leaf(&mut self, index: usize) -> bool {
         let word = self.set.leaf(index);
         let base = index * BITS;
         if self.room == 0 {
-            self.stopped = Some(base);
+            self.next = base;
             return true;
         }
         let mut bits = A::swap(word, 0);
-        let mut left = bits & first_bits(self.start.saturating_sub(base));
+        let mut left = bits & self.before_start(index, 1);
         bits &= !left;
-        let count = bits.count_ones() as usize;
-        if count > self.room {
+        if self.room < BITS {
             let fitting = lowest(bits, self.room);
             let rest = bits & !fitting;
-            self.stopped = Some(base + rest.trailing_zeros() as usize);
+            if rest != 0 {
+                self.next = base + rest.trailing_zeros() as usize;
+            }
             left |= rest;
             bits = fitting;
-            self.room = 0;
-        } else {
-            self.room -= count;
         }
-        (self.accept)(base, bits);
+        if bits != 0 {
+            self.room -= (self.accept)(base, bits);
+        }
         if left != 0 {
             A::set(word, left);
         }

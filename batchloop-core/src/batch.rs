@@ -9,7 +9,7 @@ use crate::{
     me::Me,
     project::Field,
     shape::Shape,
-    slot::{Entered, Slots},
+    slot::Entered,
     storage::Index,
 };
 
@@ -65,7 +65,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// `offset` is that of the shape, which leads to a `U`: R6.
     #[inline]
     pub(crate) fn new(bench: &'t Bench<A>, segment: Segment, shape: Shape, offset: u32) -> Self {
-        debug_assert!(shape.is_known() || segment.len == 0);
+        debug_assert!(shape.is_known() || segment.is_empty());
         Batch {
             bench,
             segment,
@@ -100,12 +100,12 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
     /// How many states there are, at most: some may turn out to have ended, or to be in the hands of a hook.
     pub fn len(&self) -> usize {
-        self.segment.len
+        self.segment.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.segment.len == 0
+        self.segment.is_empty()
     }
 
     /// Runs `work` once for each state and does with it what the [`Step`] says; answers those who go on.
@@ -313,7 +313,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
 impl<U, A: Access> Drop for Batch<'_, U, A> {
     fn drop(&mut self) {
-        if self.segment.len > 0 {
+        if !self.segment.is_empty() {
             self.bench.put_back(self.segment);
             self.bench.shrink(self.segment, 0);
         }
@@ -331,7 +331,6 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
 /// Dropped in the middle, as by a panic in user code, it puts back everything but the state that was being worked on.
 struct Sweep<'t, U, A: Access> {
     bench: &'t Bench<A>,
-    slots: Slots,
     entries: &'static [Index],
     segment: Segment,
     shape: Shape,
@@ -351,7 +350,6 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         let batch = ManuallyDrop::new(batch);
         Sweep {
             bench: batch.bench,
-            slots: Slots::of(batch.bench.frame),
             entries: batch.bench.entries(batch.segment),
             segment: batch.segment,
             shape: batch.shape,
@@ -373,7 +371,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
             self.read += 1;
             let slot = entry.slot();
             let entered = if entry.is_claimed() {
-                self.slots.seize::<A>(slot, self.segment.from)
+                self.bench.frame.seize::<A>(slot, self.segment.from)
             } else {
                 self.bench.frame.enter::<A>(slot)
             };
@@ -386,7 +384,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
 
     #[inline(always)]
     fn keep(&mut self, slot: usize) {
-        let at = self.segment.start + self.kept;
+        let at = self.segment.start() + self.kept;
         if self.aside == at {
             // In place: the first of the others makes way.
             self.bench.put(at + self.others, self.bench.get(at));
@@ -397,12 +395,12 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
     }
 
     fn make_room_for_others(&mut self) {
-        self.aside = match self.bench.extend(self.segment.len) {
+        self.aside = match self.bench.extend(self.segment.len()) {
             Some(buffer) => {
                 self.buffer = buffer;
-                buffer.start
+                buffer.start()
             }
-            None => self.segment.start,
+            None => self.segment.start(),
         };
     }
 
@@ -420,7 +418,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
 
     fn finish_both(self) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
         let this = ManuallyDrop::new(self);
-        let others = this.segment.start + this.kept;
+        let others = this.segment.start() + this.kept;
         if this.aside != others {
             for at in 0..this.others {
                 this.bench.put(others + at, this.bench.get(this.aside + at));
@@ -438,19 +436,15 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
 
 impl<U, A: Access> Drop for Sweep<'_, U, A> {
     fn drop(&mut self) {
-        let start = self.segment.start;
+        let start = self.segment.start();
         let runs = [
             (start, self.kept),
             (self.aside, self.others),
-            (start + self.read, self.segment.len - self.read),
+            (start + self.read, self.segment.len() - self.read),
         ];
         for (start, len) in runs {
             if len > 0 {
-                self.bench.put_back(Segment {
-                    start,
-                    len,
-                    ..self.segment
-                });
+                self.bench.put_back(self.segment.part(start, len));
             }
         }
         self.bench.shrink(self.buffer, 0);

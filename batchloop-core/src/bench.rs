@@ -50,11 +50,11 @@ impl Entry {
     }
 }
 
-/// Where a batch's entries lie.
+/// Where a batch's entries lie, in few bytes: batches are passed by value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Segment {
-    pub(crate) start: usize,
-    pub(crate) len: usize,
+    start: u32,
+    len: u32,
     /// The set that claimed entries come from, if there are any.
     pub(crate) from: u16,
 }
@@ -66,8 +66,40 @@ impl Segment {
         from: 0,
     };
 
+    /// [`Capacity`](crate::Capacity) keeps positions in the scratch space below 2³².
+    #[inline(always)]
+    fn new(start: usize, len: usize, from: u16) -> Self {
+        Segment {
+            start: start as u32,
+            len: len as u32,
+            from,
+        }
+    }
+
+    /// Some of its entries, counted from its start; or as many entries elsewhere.
+    #[inline(always)]
+    pub(crate) fn part(self, start: usize, len: usize) -> Self {
+        Segment::new(start, len, self.from)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(self) -> usize {
+        self.len as usize
+    }
+
+    #[inline(always)]
+    pub(crate) fn start(self) -> usize {
+        self.start as usize
+    }
+
+    #[inline(always)]
     pub(crate) fn end(self) -> usize {
-        self.start + self.len
+        self.start() + self.len()
     }
 }
 
@@ -120,7 +152,7 @@ impl<A: Access> Bench<A> {
 
     #[inline(always)]
     pub(crate) fn entries(&self, segment: Segment) -> &'static [Index] {
-        &self.scratch[segment.start..segment.end()]
+        &self.scratch[segment.start()..segment.end()]
     }
 
     #[inline(always)]
@@ -142,14 +174,14 @@ impl<A: Access> Bench<A> {
 
     /// Gives back all of a segment but its first `len` indices.
     pub(crate) fn shrink(&self, segment: Segment, len: usize) -> Segment {
-        if segment.len == 0 {
+        if segment.is_empty() {
             return Segment::EMPTY;
         }
         if segment.end() == self.top.get() {
-            self.top.set(segment.start + len);
+            self.top.set(segment.start() + len);
         }
         if len > 0 {
-            return Segment { len, ..segment };
+            return segment.part(segment.start(), len);
         }
         self.segments.set(self.segments.get() - 1);
         if self.segments.get() == 0 {
@@ -160,25 +192,15 @@ impl<A: Access> Bench<A> {
 
     /// Makes two segments of one.
     pub(crate) fn split(&self, segment: Segment, left: usize) -> (Segment, Segment) {
-        let right = Segment {
-            start: segment.start + left,
-            len: segment.len - left,
-            ..segment
-        };
+        let right = segment.part(segment.start() + left, segment.len() - left);
         if left == 0 {
             return (Segment::EMPTY, segment);
         }
-        if right.len == 0 {
+        if right.is_empty() {
             return (segment, Segment::EMPTY);
         }
         self.segments.set(self.segments.get() + 1);
-        (
-            Segment {
-                len: left,
-                ..segment
-            },
-            right,
-        )
+        (segment.part(segment.start(), left), right)
     }
 
     /// Makes one segment of two that are adjacent, or that fit together above the others. Where they fit nowhere,
@@ -187,52 +209,48 @@ impl<A: Access> Bench<A> {
         // Claimed entries of two points cannot share a segment, so they are taken now.
         let one = self.secure(one);
         let other = self.secure(other);
-        if one.len == 0 {
+        if one.is_empty() {
             return Ok(other);
         }
-        if other.len == 0 {
+        if other.is_empty() {
             return Ok(one);
         }
-        let (low, high) = if one.start < other.start {
+        let (low, high) = if one.start() < other.start() {
             (one, other)
         } else {
             (other, one)
         };
-        if low.end() == high.start {
+        if low.end() == high.start() {
             self.segments.set(self.segments.get() - 1);
-            let joined = Segment {
-                start: low.start,
-                len: low.len + high.len,
-                ..low
-            };
-            self.order(joined, low.len);
+            let joined = low.part(low.start(), low.len() + high.len());
+            self.order(joined, low.len());
             return Ok(joined);
         }
-        let len = low.len + high.len;
+        let len = low.len() + high.len();
         let Some(joined) = self.extend(len) else {
             return Err((one, other));
         };
-        for (at, from) in (low.start..low.end())
-            .chain(high.start..high.end())
+        for (at, from) in (low.start()..low.end())
+            .chain(high.start()..high.end())
             .enumerate()
         {
-            self.put(joined.start + at, self.get(from));
+            self.put(joined.start() + at, self.get(from));
         }
         self.shrink(low, 0);
         self.shrink(high, 0);
-        self.order(joined, low.len);
+        self.order(joined, low.len());
         Ok(joined)
     }
 
     /// Takes what is only claimed, so that the whole segment is owned; what cannot be taken is left out.
     fn secure(&self, segment: Segment) -> Segment {
         let mut kept = 0;
-        for at in segment.start..segment.end() {
+        for at in segment.start()..segment.end() {
             let entry = self.get(at);
             let ours = !entry.is_claimed()
                 || self.frame.take::<A>(entry.slot(), segment.from) == Taken::Here;
             if ours {
-                self.put(segment.start + kept, Entry::owned(entry.slot()));
+                self.put(segment.start() + kept, Entry::owned(entry.slot()));
                 kept += 1;
             }
         }
@@ -242,8 +260,8 @@ impl<A: Access> Bench<A> {
     /// Merges the two ascending runs of a segment, if there is room above to hold the second meanwhile. Where there
     /// is none they stay as they are: the order is for the cache, and nothing else depends on it.
     fn order(&self, segment: Segment, first: usize) {
-        let middle = segment.start + first;
-        let second = segment.len - first;
+        let middle = segment.start() + first;
+        let second = segment.len() - first;
         if first == 0 || second == 0 || self.get(middle - 1) < self.get(middle) {
             return;
         }
@@ -256,10 +274,10 @@ impl<A: Access> Bench<A> {
         }
         let (mut left, mut right) = (first, second);
         while right > 0 {
-            let at = segment.start + left + right - 1;
+            let at = segment.start() + left + right - 1;
             let high = self.get(buffer + right - 1);
-            if left > 0 && self.get(segment.start + left - 1) > high {
-                self.put(at, self.get(segment.start + left - 1));
+            if left > 0 && self.get(segment.start() + left - 1) > high {
+                self.put(at, self.get(segment.start() + left - 1));
                 left -= 1;
             } else {
                 self.put(at, high);
@@ -276,11 +294,7 @@ impl<A: Access> Bench<A> {
         let start = self.top.get();
         self.top.set(start + len);
         self.segments.set(self.segments.get() + 1);
-        Some(Segment {
-            start,
-            len,
-            from: 0,
-        })
+        Some(Segment::new(start, len, 0))
     }
 
     /// Whether nobody waits at this node who may have been woken. Counts as the visit of its point if so.
@@ -298,63 +312,68 @@ impl<A: Access> Bench<A> {
     #[inline]
     pub(crate) fn gather(&self, set: u16, arrivals: Segment) -> Segment {
         self.unvisited.set(self.unvisited.get().saturating_sub(1));
-        if arrivals.len == 0 && self.frame.active_set::<A>(set).is_empty() {
-            return Segment::EMPTY;
+        if arrivals.is_empty() {
+            self.claim(set)
+        } else {
+            self.gather_with(set, arrivals)
         }
-        self.gather_some(set, arrivals)
     }
 
-    fn gather_some(&self, set: u16, arrivals: Segment) -> Segment {
+    fn gather_with(&self, set: u16, arrivals: Segment) -> Segment {
         let mut arrivals = self.secure(arrivals);
-        for at in arrivals.start..arrivals.end() {
+        for at in arrivals.start()..arrivals.end() {
             self.frame.set_place(self.get(at).slot(), set);
         }
-        let active = self.frame.active_set::<A>(set);
-        if active.is_empty() {
+        if self.frame.active_set::<A>(set).is_empty() {
             return arrivals;
         }
-        if arrivals.len > 0 && arrivals.end() != self.top.get() {
+        if arrivals.end() != self.top.get() {
             // Nothing can be added in this place, so the arrivals join those who wait.
             self.put_back(arrivals);
             arrivals = self.shrink(arrivals, 0);
         }
+        let claimed = self.claim(set);
+        if arrivals.is_empty() || claimed.is_empty() {
+            return if arrivals.is_empty() {
+                claimed
+            } else {
+                arrivals
+            };
+        }
+        self.segments.set(self.segments.get() - 1);
+        let segment = Segment::new(arrivals.start(), arrivals.len() + claimed.len(), set);
+        self.order(segment, arrivals.len());
+        segment
+    }
+
+    /// Takes the bits of those who wait at a point and may have been woken, as many as there is room for.
+    fn claim(&self, set: u16) -> Segment {
         let first = self.top.get();
         let mut end = first;
+        let active = self.frame.active_set::<A>(set);
         let left = active.take(self.room(), |base, bits| {
-            let room = &self.scratch[end..end + bits.count_ones() as usize];
-            for (index, slot) in room.iter().zip(slots(base, bits)) {
+            let mut count = 0;
+            for (index, slot) in self.scratch[end..].iter().zip(slots(base, bits)) {
                 index.0.store(Entry::claimed(slot).0, Ordering::Relaxed);
+                count += 1;
             }
-            end += room.len();
+            end += count;
+            count
         });
         if left.remain {
             self.backlog.set(true);
         }
         if end == first {
-            return arrivals;
+            return Segment::EMPTY;
         }
         self.top.set(end);
-        let claimed = Segment {
-            start: first,
-            len: end - first,
-            from: set,
-        };
-        if arrivals.len == 0 {
-            self.segments.set(self.segments.get() + 1);
-            return claimed;
-        }
-        let segment = Segment {
-            start: arrivals.start,
-            len: arrivals.len + claimed.len,
-            from: set,
-        };
-        self.order(segment, arrivals.len);
-        segment
+        self.segments.set(self.segments.get() + 1);
+        Segment::new(first, end - first, set)
     }
 
     /// The states of a segment go back to where they came from, active.
     pub(crate) fn put_back(&self, segment: Segment) {
-        for at in segment.start..segment.end() {
+        for at in segment.start()..segment.end() {
             let entry = self.get(at);
             if entry.is_claimed() {
                 self.frame.unclaim::<A>(entry.slot(), segment.from);

@@ -1,54 +1,97 @@
-//! The shape of a bitmap over the slots: leaves, a summary of the leaves, and one root word.
+//! The shape of a bitmap over the slots: a tree of words with a bit a slot at the bottom and one word at the top.
 //!
-//! A leaf bit is a slot, a summary bit is a leaf, and a root bit is a group of summary words: one for machines of up
-//! to `BITS³` slots, more for larger ones. So "is anything set?" is one load, whatever the number of slots.
+//! A bit of the lowest level is a slot, and a bit of each level above stands for a word of the level below. So "is
+//! anything set?" is one load, whatever the number of slots, and a machine of no more slots than a word has bits
+//! needs one word for each set.
+//!
+//! The lowest level comes first in memory: setting a bit is the most frequent access, and finds its word by one
+//! addition.
 
 /// Bits in a word of this target.
 pub(crate) const BITS: usize = usize::BITS as usize;
+
+/// Levels of the largest bitmap, one of 2³¹ slots.
+const LEVELS: usize = if BITS == 64 { 6 } else { 7 };
 
 /// Where the words of a bitmap stand, for a number of slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Geometry {
     pub(crate) slots: usize,
-    pub(crate) leaves: usize,
-    pub(crate) summaries: usize,
-    /// Summary words under one root bit.
-    pub(crate) group: usize,
-    /// Words of one bitmap: root, resume position, summaries, leaves.
+    pub(crate) levels: usize,
+    /// Where each level begins.
+    begins: [usize; LEVELS],
+    /// Words of one bitmap: the levels from the lowest up, and the resume position.
     pub(crate) words: usize,
 }
 
 impl Geometry {
     pub(crate) const fn of(slots: usize) -> Self {
-        let leaves = slots.div_ceil(BITS);
-        let summaries = leaves.div_ceil(BITS);
-        let group = summaries.div_ceil(BITS);
+        let mut begins = [0; LEVELS];
+        let mut levels = 0;
+        let mut words = 0;
+        let mut width = slots;
+        loop {
+            width = width.div_ceil(BITS);
+            begins[levels] = words;
+            levels += 1;
+            words += width;
+            if width <= 1 {
+                break;
+            }
+        }
         Geometry {
             slots,
-            leaves,
-            summaries,
-            group: if group == 0 { 1 } else { group },
-            words: 2 + summaries + leaves,
+            levels,
+            begins,
+            words: words + 1,
         }
     }
 
-    /// The valid bits of leaf `leaf`.
-    pub(crate) fn leaf_mask(&self, leaf: usize) -> usize {
-        first_bits(self.slots - leaf * BITS)
+    /// The level that has one word.
+    #[inline(always)]
+    pub(crate) fn top_level(&self) -> usize {
+        self.levels - 1
     }
 
-    /// The valid bits of summary `summary`.
-    pub(crate) fn summary_mask(&self, summary: usize) -> usize {
-        first_bits(self.leaves - summary * BITS)
+    /// Where the word at the top stands.
+    #[inline(always)]
+    pub(crate) fn top(&self) -> usize {
+        self.words - 2
     }
 
-    /// The valid bits of the root.
-    pub(crate) fn root_mask(&self) -> usize {
-        first_bits(self.summaries.div_ceil(self.group))
+    /// Where the resume position stands.
+    #[inline(always)]
+    pub(crate) fn resume(&self) -> usize {
+        self.words - 1
+    }
+
+    /// Where a word of a level stands.
+    #[inline(always)]
+    pub(crate) fn word(&self, level: usize, index: usize) -> usize {
+        self.begins[level] + index
+    }
+
+    /// How many words a level has.
+    pub(crate) fn width(&self, level: usize) -> usize {
+        let end = match level + 1 < self.levels {
+            true => self.begins[level + 1],
+            false => self.resume(),
+        };
+        end - self.begins[level]
+    }
+
+    /// The bits of a word that stand for something.
+    pub(crate) fn mask(&self, level: usize, index: usize) -> usize {
+        let below = match level {
+            0 => self.slots,
+            level => self.width(level - 1),
+        };
+        first_bits(below - index * BITS)
     }
 }
 
 /// The lowest `count` bits, all of them from `BITS` up.
+#[inline(always)]
 pub(crate) const fn first_bits(count: usize) -> usize {
     if count >= BITS {
         usize::MAX

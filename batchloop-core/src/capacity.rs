@@ -97,9 +97,13 @@ impl Capacity {
     ///
     /// # Panics
     ///
-    /// At 0.
+    /// At 0, or from 2³⁰ on.
     pub const fn batch(mut self, batch: usize) -> Self {
         assert!(batch > 0, "a batch needs room for a state");
+        assert!(
+            batch < 1 << 30,
+            "places in a batch are numbered with 30 bits"
+        );
         self.batch = batch;
         self
     }

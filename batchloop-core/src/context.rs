@@ -36,7 +36,14 @@ impl<'t, A: Access> Context<'t, A> {
         }
     }
 
+    #[inline(always)]
     fn visit(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<u16> {
+        let predicted = self.cursor.predict(self.bench.frame, point, iteration);
+        predicted.or_else(|| self.look_up(point, iteration))
+    }
+
+    #[cold]
+    fn look_up(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<u16> {
         match self.cursor.visit(self.bench.frame, point, iteration) {
             Ok(visit) => {
                 if let Some(diverged) = visit.diverged {

@@ -93,9 +93,24 @@ impl Frame {
         self.parents.get(slot)
     }
 
+    /// The lifecycle word of a slot that exists.
+    #[inline(always)]
+    pub(crate) fn word(&self, slot: usize) -> &'static Word {
+        debug_assert!(slot < self.lives.len());
+        // SAFETY: R5: the slot is below the capacity, and there is a word for each slot.
+        unsafe { self.lives.get_unchecked(slot) }
+    }
+
+    #[inline(always)]
+    fn place_word(&self, slot: usize) -> &'static Place {
+        debug_assert!(slot < self.places.len());
+        // SAFETY: R5: the slot is below the capacity, and there is a place for each slot.
+        unsafe { self.places.get_unchecked(slot) }
+    }
+
     #[inline]
     pub(crate) fn life(&self, slot: usize) -> Life {
-        Life(self.lives[slot].get())
+        Life(self.word(slot).get())
     }
 
     /// Whether the slot exists and has this version.
@@ -107,35 +122,37 @@ impl Frame {
     }
 
     pub(crate) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
-        FreeSet::new(&self.geometry, &self.sets[..self.geometry.words])
+        let base = (2 + self.capacity.points) * self.geometry.words;
+        FreeSet::new(&self.geometry, &self.sets[base..])
     }
 
     /// The slots that other threads and interrupt handlers have woken on a `Local` machine.
     pub(crate) fn inbox<A: Access>(&self) -> ActiveSet<'_, A> {
-        ActiveSet::new(&self.geometry, self.sets, self.geometry.words)
+        let base = (1 + self.capacity.points) * self.geometry.words;
+        ActiveSet::new(&self.geometry, self.sets, base)
     }
 
     #[inline(always)]
     pub(crate) fn active_set<A: Access>(&self, set: u16) -> ActiveSet<'_, A> {
-        let base = (2 + set as usize) * self.geometry.words;
+        let base = set as usize * self.geometry.words;
         ActiveSet::new(&self.geometry, self.sets, base)
     }
 
     /// The set of the point where the slot waits, or was last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn place(&self, slot: usize) -> u16 {
         // ORDERING: Relaxed; read after an exchange on the lifecycle word, whose partner published it.
-        self.places[slot].0.load(Ordering::Relaxed)
+        self.place_word(slot).0.load(Ordering::Relaxed)
     }
 
     /// Only the slot's owner, or whoever is allocating it, may call this: R3.
     #[inline]
     pub(crate) fn set_place(&self, slot: usize, set: u16) {
-        self.places[slot].0.store(set, Ordering::Relaxed);
+        self.place_word(slot).0.store(set, Ordering::Relaxed);
     }
 
     /// Sets the slot's bit at its point, and counts a change if the point had nothing active.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn activate<A: Access>(&self, slot: usize) {
         if self.active_set::<A>(self.place(slot)).insert(slot) {
             self.count_change::<A>();

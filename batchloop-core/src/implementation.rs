@@ -116,7 +116,8 @@
 //! * **R3, one place**: only the owner of a slot, or who is allocating it, writes its place.
 //! * **R4, initialised while live**: a payload is written before its slot becomes live (an odd version) and dropped
 //!   once, under the lock, before the version moves on. So whoever holds the lock of a live slot finds a value.
-//! * **R5, inside**: a slot number is below the capacity, an offset and the field behind it lie inside the state, and
+//! * **R5, inside**: a slot number is below the capacity: handles are checked when they come in, sets have bits for
+//!   slots only, and batches hold what came out of sets. An offset and the field behind it lie inside the state, and
 //!   the payload storage has a state's size for each slot.
 //! * **R6, shape**: the offset of a batch or a hook leads, in the machine's states, to a value of the type that the
 //!   batch or hook names. `field!` makes offsets, projecting adds them up, and nothing else does. A handle's type is

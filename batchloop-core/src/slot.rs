@@ -10,8 +10,7 @@ use crate::{
     handle::Token,
     lifecycle::{Activate, Ended, Enter, Life, Refusal, Take},
     lineage::Lineage,
-    storage::Place,
-    sync::{Ordering, spin_loop},
+    sync::spin_loop,
 };
 
 /// How often [`Frame::lock_waiting`] looks at a locked slot before it answers `Busy`: a few microseconds, more than a
@@ -62,7 +61,7 @@ fn attempt<A: Access, R, E>(
 impl Frame {
     #[inline(always)]
     fn transition<A: Access, R>(&self, slot: usize, edge: impl Fn(Life) -> (Life, R)) -> R {
-        transition::<A, _>(&self.lives[slot], edge)
+        transition::<A, _>(self.word(slot), edge)
     }
 
     /// As `transition`, for edges that may refuse.
@@ -72,7 +71,7 @@ impl Frame {
         slot: usize,
         edge: impl Fn(Life) -> Result<(Life, R), E>,
     ) -> Result<R, E> {
-        attempt::<A, _, _>(&self.lives[slot], edge)
+        attempt::<A, _, _>(self.word(slot), edge)
     }
 
     /// Edge 1, for whoever reserved the slot and has written its payload.
@@ -107,16 +106,20 @@ impl Frame {
         let slot = token.slot();
         let version = self.lives.get(slot).map(|word| Life(word.get()).version());
         match version {
-            Some(version) if token.matches(version) => self.wake::<A>(slot, version, events),
+            Some(version) if version % 2 == 1 && token.matches(version) => {
+                self.wake::<A>(slot, version, events)
+            }
             _ => Err(Stale),
         }
     }
 
     /// Wakes whoever lives in the slot, if somebody does: for bits of the inbox.
     pub(crate) fn wake_tenant<A: Access>(&self, slot: usize) {
-        let version = self.life(slot).version();
-        // A slot whose tenant has ended needs no wake.
-        let _ = self.wake::<A>(slot, version, Events::NONE);
+        let life = self.life(slot);
+        if life.is_live() {
+            // A slot whose tenant has just ended needs no wake.
+            let _ = self.wake::<A>(slot, life.version(), Events::NONE);
+        }
     }
 
     #[inline(always)]
@@ -124,6 +127,12 @@ impl Frame {
         if activate == Activate::Yes {
             self.activate::<A>(slot);
         }
+    }
+
+    /// For the slot that was woken while its closure ran.
+    #[cold]
+    fn activate_again<A: Access>(&self, slot: usize) {
+        self.activate::<A>(slot);
     }
 
     /// Edge 3, for a taker at the point of `set` that has the slot's bit in hand.
@@ -182,7 +191,7 @@ impl Frame {
         });
         match found {
             Found::Entered(before) => Some(Entered {
-                lock: Lock::new(self, &self.lives[slot], slot, true),
+                lock: Lock::new(self, slot, true),
                 version: before.version(),
                 events: before.events(),
             }),
@@ -194,6 +203,31 @@ impl Frame {
         }
     }
 
+    /// Edges 3 and 5 in one, for a slot whose bit the caller has taken out of `set`.
+    #[inline(always)]
+    pub(crate) fn seize<A: Access>(&'static self, slot: usize, set: u16) -> Option<Entered<A>> {
+        let edge = |life: Life| life.seize().map(|next| (next, life)).ok_or(());
+        let before = self.attempt::<A, _, _>(slot, edge).ok()?;
+        // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
+        if self.place(slot) != set {
+            self.park_active::<A>(slot, before);
+            return None;
+        }
+        Some(Entered {
+            lock: Lock::new(self, slot, true),
+            version: before.version(),
+            events: before.events(),
+        })
+    }
+
+    /// Edge 6, for the owner of a slot that is at another point than it thought. The events that came `before` stay.
+    #[cold]
+    #[inline(never)]
+    fn park_active<A: Access>(&self, slot: usize, before: Life) {
+        self.transition::<A, _>(slot, |life| (life.park_active().with_events_of(before), ()));
+        self.activate::<A>(slot);
+    }
+
     /// Edge 8, once.
     pub(crate) fn lock<A: Access>(
         &'static self,
@@ -201,7 +235,7 @@ impl Frame {
         version: usize,
     ) -> Result<Lock<A>, Refusal> {
         self.attempt::<A, _, _>(slot, |life| life.lock(version).map(|next| (next, ())))?;
-        Ok(Lock::new(self, &self.lives[slot], slot, false))
+        Ok(Lock::new(self, slot, false))
     }
 
     /// Edge 8. On a `Shared` machine it waits for the holder of the lock, for a bounded number of looks; on a `Local`
@@ -224,45 +258,6 @@ impl Frame {
     }
 }
 
-/// What a pass over a batch needs of each slot, out of the frame once and not once a state.
-#[derive(Clone, Copy)]
-pub(crate) struct Slots {
-    frame: &'static Frame,
-    lives: &'static [Word],
-    places: &'static [Place],
-}
-
-impl Slots {
-    pub(crate) fn of(frame: &'static Frame) -> Self {
-        Slots {
-            frame,
-            lives: frame.lives,
-            places: frame.places,
-        }
-    }
-
-    /// Edges 3 and 5 in one, for a slot whose bit the caller has taken out of `set`.
-    #[inline(always)]
-    pub(crate) fn seize<A: Access>(&self, slot: usize, set: u16) -> Option<Entered<A>> {
-        let word = &self.lives[slot];
-        let before =
-            attempt::<A, _, _>(word, |life| life.seize().map(|next| (next, life)).ok_or(()))
-                .ok()?;
-        let lock = Lock::new(self.frame, word, slot, true);
-        // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
-        // ORDERING: Relaxed; the exchange above acquired what its owner wrote.
-        if self.places[slot].0.load(Ordering::Relaxed) != set {
-            lock.park_active(before);
-            return None;
-        }
-        Some(Entered {
-            lock,
-            version: before.version(),
-            events: before.events(),
-        })
-    }
-}
-
 /// A slot of a batch whose closure may run.
 pub(crate) struct Entered<A: Access> {
     pub(crate) lock: Lock<A>,
@@ -276,7 +271,6 @@ pub(crate) struct Entered<A: Access> {
 /// not run again.
 pub(crate) struct Lock<A: Access> {
     frame: &'static Frame,
-    word: &'static Word,
     slot: usize,
     owner: bool,
     access: PhantomData<A>,
@@ -284,11 +278,10 @@ pub(crate) struct Lock<A: Access> {
 
 impl<A: Access> Lock<A> {
     #[inline(always)]
-    fn new(frame: &'static Frame, word: &'static Word, slot: usize, owner: bool) -> Self {
+    fn new(frame: &'static Frame, slot: usize, owner: bool) -> Self {
         frame.payloads.witness.exclusive(slot);
         Lock {
             frame,
-            word,
             slot,
             owner,
             access: PhantomData,
@@ -305,31 +298,26 @@ impl<A: Access> Lock<A> {
     #[inline(always)]
     pub(crate) fn keep(self) {
         let this = self.leave();
-        transition::<A, _>(this.word, |life| (life.keep(), ()));
+        this.frame
+            .transition::<A, _>(this.slot, |life| (life.keep(), ()));
     }
 
     /// Edge 6.
     #[inline(always)]
     pub(crate) fn park(self) {
         let this = self.leave();
-        let activate = transition::<A, _>(this.word, Life::park);
-        this.frame.follow::<A>(this.slot, activate);
-    }
-
-    /// Edge 6, for a slot that is at another point than the caller thought. The events that came `before` stay.
-    #[cold]
-    fn park_active(self, before: Life) {
-        let this = self.leave();
-        transition::<A, _>(this.word, |life| {
-            (life.park_active().with_events_of(before), ())
-        });
-        this.frame.activate::<A>(this.slot);
+        let activate = this.frame.transition::<A, _>(this.slot, Life::park);
+        if activate == Activate::Yes {
+            this.frame.activate_again::<A>(this.slot);
+        }
     }
 
     /// Edge 9.
     pub(crate) fn unlock(self, wake: bool) {
         let this = self.leave();
-        let activate = transition::<A, _>(this.word, |life| life.unlock(wake));
+        let activate = this
+            .frame
+            .transition::<A, _>(this.slot, |life| life.unlock(wake));
         this.frame.follow::<A>(this.slot, activate);
     }
 

@@ -186,18 +186,37 @@ impl Cursor {
     /// Inside a scope that found no room: nothing is recorded here, and no stage has states.
     pub(crate) const NOWHERE: u16 = u16::MAX;
 
-    #[inline]
-    fn successor(&self, frame: &Frame) -> u16 {
+    /// Goes to the child that comes next, if that has this point and iteration: what happens in a program that always
+    /// visits the same points.
+    #[inline(always)]
+    pub(crate) fn predict(
+        &mut self,
+        frame: &Frame,
+        point: &'static ProgramPoint,
+        iteration: u32,
+    ) -> Option<u16> {
+        let next = self.successor(frame)?;
+        if !frame.node(next).is(point, iteration) {
+            return None;
+        }
+        self.last = next;
+        Some(next)
+    }
+
+    #[inline(always)]
+    fn successor(&self, frame: &Frame) -> Option<u16> {
         // ORDERING: Acquire; the partner is the Release store of the link in `append`.
-        if self.last == ROOT {
-            frame.node(self.parent).first_child.load(Ordering::Acquire)
+        let next = if self.last == ROOT {
+            let parent = frame.nodes.get(self.parent as usize)?;
+            parent.first_child.load(Ordering::Acquire)
         } else {
             frame.node(self.last).next.load(Ordering::Acquire)
-        }
+        };
+        (next != ROOT).then_some(next)
     }
 
     /// Goes to the child with this point and iteration, and appends it if the recorded list ends here.
-    #[inline]
+    #[cold]
     pub(crate) fn visit(
         &mut self,
         frame: &Frame,
@@ -209,25 +228,13 @@ impl Cursor {
                 capacity: frame.capacity().nodes() - 1,
             });
         }
-        let next = self.successor(frame);
-        if next != ROOT && frame.node(next).is(point, iteration) {
-            self.last = next;
+        if let Some(node) = self.predict(frame, point, iteration) {
             return Ok(Visit {
-                node: next,
+                node,
                 diverged: None,
             });
         }
-        self.search(frame, point, iteration, next)
-    }
-
-    #[cold]
-    fn search(
-        &mut self,
-        frame: &Frame,
-        point: &'static ProgramPoint,
-        iteration: u32,
-        next: u16,
-    ) -> Result<Visit, Fault> {
+        let next = self.successor(frame).unwrap_or(ROOT);
         let found = Site { point, iteration };
         if let Some((node, skipped)) = find(frame, next, point, iteration) {
             frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
@@ -272,10 +279,9 @@ impl Cursor {
         if parent.complete.load(Ordering::Relaxed) == 0 {
             parent.complete.store(1, Ordering::Relaxed);
         }
-        let mut next = self.successor(frame);
-        if next == ROOT {
+        let Some(mut next) = self.successor(frame) else {
             return;
-        }
+        };
         let mut skipped = 0;
         while next != ROOT {
             skipped += 1;

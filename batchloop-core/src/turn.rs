@@ -75,6 +75,7 @@ impl<T, A: Access> Driver<T, A> {
             let inbox = frame.inbox::<crate::access::Shared>();
             inbox.take(usize::MAX, |base, bits| {
                 slots(base, bits).for_each(|slot| frame.wake_tenant::<A>(slot));
+                bits.count_ones() as usize
             });
             // What was routed is seen by this very turn.
             self.since = frame.counter.with_own_changes(self.since);

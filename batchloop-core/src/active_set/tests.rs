@@ -30,6 +30,7 @@ impl Fixture {
         let left = self.set::<A>().take(room, |base, bits| {
             assert!(bits != 0, "no leaf is handed over empty");
             taken.extend(slots(base, bits));
+            bits.count_ones() as usize
         });
         (taken, left.remain)
     }
