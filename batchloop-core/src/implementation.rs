@@ -34,10 +34,11 @@
 //!
 //! # Bitmaps
 //!
-//! Each point has an active set: a bit a slot (the leaves), a bit a leaf (the summary), and one root word above them.
-//! Setting a bit goes up and stops at the first word that was not empty. Taking goes down and swaps each word for
-//! zero. So "nothing is active here" is one load, also in a machine of a million slots, and a take touches only what
-//! is set, in address order.
+//! Each point has an active set: a tree of words. A bit of the lowest level is a slot, and a bit of each level above
+//! stands for a word of the level below, up to a level of one word. Setting a bit goes up and stops at the first word
+//! that was not empty. Taking goes down and swaps each word for zero. So "nothing is active here" is one load, also in
+//! a machine of a million slots, and a take touches only what is set, in address order. A machine of no more slots than
+//! a word has bits has sets of one word.
 //!
 //! A bit is a hint; the lifecycle word is the truth. A bit may be stale: the state has ended, has moved, or was
 //! released and its slot has a new tenant. The taker exchanges the lifecycle word first and reads the place
@@ -46,8 +47,8 @@
 //! The other direction has no slack: a slot that is parked and notified has its bit set, or somebody is about to set
 //! it. Each edge that makes a slot so answers `Activate`, which must be used.
 //!
-//! The free set has the same shape with another meaning: a set bit is a slot in use, a set summary bit is a full
-//! leaf. All-zero memory is therefore a machine with every slot free, and a `static` needs no image. The lowest free
+//! The free set has the same shape with another meaning: a set bit is a slot in use, a set bit above it is a full
+//! word. All-zero memory is therefore a machine with every slot free, and a `static` needs no image. The lowest free
 //! slot is taken first, which keeps live states dense.
 //!
 //! A `Local` machine has one more set, the inbox. It is atomic, and other threads and interrupt handlers set bits

@@ -191,6 +191,23 @@ impl<A: Admits<State>> Subject<A> {
     }
 }
 
+/// What one atomic read-modify-write costs here: a `Shared` wake and transition need four, a `Local` one none.
+#[allow(
+    clippy::disallowed_types,
+    reason = "what the processor's own instruction costs is the question"
+)]
+fn read_modify_write() -> f64 {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let words: [AtomicUsize; 64] = std::array::from_fn(AtomicUsize::new);
+    let start = Instant::now();
+    for _ in 0..OPERATIONS / words.len() {
+        for word in &words {
+            word.fetch_or(1, Ordering::AcqRel);
+        }
+    }
+    start.elapsed().as_nanos() as f64 / OPERATIONS as f64
+}
+
 fn idle_turn(subject: &mut Subject<impl Admits<State>>) -> f64 {
     const TURNS: u32 = 100_000;
     let start = Instant::now();
@@ -279,6 +296,10 @@ fn main() {
         let mut local = Subject::<Local>::new(&order, 16);
         let mut shared = Subject::<Shared>::new(&order, 16);
         let least = |figures: [f64; 5]| figures.into_iter().fold(f64::MAX, f64::min);
+        println!(
+            "one atomic read-modify-write, of which a Shared wake and transition have four: {:.2} ns",
+            least(std::array::from_fn(|_| read_modify_write())),
+        );
         println!(
             "idle turn over 16 points of a 1M-slot machine: Local {:.0} ns, Shared {:.0} ns",
             least(std::array::from_fn(|_| idle_turn(&mut local))),
