@@ -112,6 +112,7 @@
 //! | [`storage!`], [`Parts`], [`Machine::heap`] | where the memory comes from: a `static`, slices, or (feature `alloc`) the heap |
 //! | [`Capacity`], [`Footprint`], [`Wrap`] | the limits, and what they cost |
 //! | [`Handle`], [`Token`], [`Version`] | references that know when they are stale |
+//! | [`Timers`], [`Timer`] | deadlines of states |
 //! | [`Driver`], [`Turn`], [`Context`] | runs of the entry point |
 //! | [`ProgramPoint`] | a place in the program |
 //! | [`Batch`], [`Step`], [`Me`], [`Field`] | what a stage took, and what becomes of it |
@@ -167,6 +168,7 @@ mod shape;
 mod slot;
 mod storage;
 mod sync;
+mod timers;
 mod trie;
 mod turn;
 
@@ -195,6 +197,7 @@ pub use project::{FieldInfo, FieldName};
 #[cfg(not(loom))]
 pub use storage::{Home, Storage};
 pub use storage::{Index, Parts, Payload, Place};
+pub use timers::{Timer, Timers};
 pub use trie::Node;
 pub use turn::{Driver, Turn};
 
