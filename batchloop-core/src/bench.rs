@@ -8,11 +8,19 @@
 //! each point that a turn visits moves in each turn, and a state that is active among `n` at its point is taken
 //! within `n + 1` turns, or within `n / batch + 2` while no other batches fill the scratch space.
 
-use core::{cell::Cell, marker::PhantomData};
+use core::{cell::Cell, marker::PhantomData, num::NonZeroUsize};
 
 use crate::{
-    access::Access, active_set::slots, error::Fault, frame::Frame, slot::Taken, storage::Index,
+    access::Access,
+    active_set::slots,
+    error::Fault,
+    frame::Frame,
+    point::ProgramPoint,
+    slot::Taken,
+    storage::Index,
     sync::Ordering,
+    trie::ENTRANCE,
+    workload::{Workload, Workloads},
 };
 
 /// One state of a batch: a slot, and whether the batch owns it yet.
@@ -105,6 +113,7 @@ impl Segment {
 
 pub(crate) struct Bench<A> {
     pub(crate) frame: &'static Frame,
+    serves: Workloads,
     scratch: &'static [Index],
     top: Cell<usize>,
     /// Segments that are not empty.
@@ -118,9 +127,10 @@ pub(crate) struct Bench<A> {
 }
 
 impl<A: Access> Bench<A> {
-    pub(crate) fn new(frame: &'static Frame, scratch: &'static [Index]) -> Self {
+    pub(crate) fn new(frame: &'static Frame, serves: Workloads, scratch: &'static [Index]) -> Self {
         Bench {
             frame,
+            serves,
             scratch,
             top: Cell::new(0),
             segments: Cell::new(0),
@@ -299,9 +309,11 @@ impl<A: Access> Bench<A> {
 
     /// Whether nobody waits at this node who may have been woken. Counts as the visit of its point if so.
     #[inline]
-    pub(crate) fn is_quiet(&self, node: u16) -> bool {
+    pub(crate) fn is_quiet(&self, node: u16, point: &ProgramPoint) -> bool {
         let set = self.frame.node(node).set();
-        let quiet = set == crate::trie::ENTRANCE || self.frame.active_set::<A>(set).is_empty();
+        let quiet = set == ENTRANCE
+            || self.frame.active_set::<A>(set).is_empty()
+            || !self.serves.contains(point.workload());
         if quiet {
             self.unvisited.set(self.unvisited.get().saturating_sub(1));
         }
@@ -310,12 +322,42 @@ impl<A: Access> Bench<A> {
 
     /// Arrivals go to the point, and the states that wait there and may have been woken come with them.
     #[inline]
-    pub(crate) fn gather(&self, set: u16, arrivals: Segment) -> Segment {
+    pub(crate) fn gather(&self, set: u16, point: &ProgramPoint, arrivals: Segment) -> Segment {
         self.unvisited.set(self.unvisited.get().saturating_sub(1));
-        if arrivals.is_empty() {
-            self.claim(set)
+        let limited = point.at_most().is_some() || !self.serves.contains(point.workload());
+        if limited {
+            self.gather_limited(set, point, arrivals)
+        } else if arrivals.is_empty() {
+            self.claim(set, usize::MAX)
         } else {
             self.gather_with(set, arrivals)
+        }
+    }
+
+    /// As `gather`, for a point with small batches, or one that is not served: the arrivals join those who wait, so
+    /// that other drivers may have them, and so that they do not starve those who wait.
+    #[inline(never)]
+    fn gather_limited(&self, set: u16, point: &ProgramPoint, arrivals: Segment) -> Segment {
+        let arrivals = self.secure(arrivals);
+        for at in arrivals.start()..arrivals.end() {
+            self.frame.set_place(self.get(at).slot(), set);
+        }
+        self.put_back(arrivals);
+        self.shrink(arrivals, 0);
+        if self.serves.contains(point.workload()) {
+            self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get))
+        } else {
+            Segment::EMPTY
+        }
+    }
+
+    /// Takes those at the entrance that may have been woken.
+    pub(crate) fn gather_entrance(&self) -> Segment {
+        self.unvisited.set(self.unvisited.get().saturating_sub(1));
+        if self.serves.contains(Workload::IO) {
+            self.claim(ENTRANCE, usize::MAX)
+        } else {
+            Segment::EMPTY
         }
     }
 
@@ -332,7 +374,7 @@ impl<A: Access> Bench<A> {
             self.put_back(arrivals);
             arrivals = self.shrink(arrivals, 0);
         }
-        let claimed = self.claim(set);
+        let claimed = self.claim(set, usize::MAX);
         if arrivals.is_empty() || claimed.is_empty() {
             return if arrivals.is_empty() {
                 claimed
@@ -347,11 +389,11 @@ impl<A: Access> Bench<A> {
     }
 
     /// Takes the bits of those who wait at a point and may have been woken, as many as there is room for.
-    fn claim(&self, set: u16) -> Segment {
+    fn claim(&self, set: u16, at_most: usize) -> Segment {
         let first = self.top.get();
         let mut end = first;
         let active = self.frame.active_set::<A>(set);
-        let left = active.take(self.room(), |base, bits| {
+        let left = active.take(self.room().min(at_most), |base, bits| {
             let mut count = 0;
             for (index, slot) in self.scratch[end..].iter().zip(slots(base, bits)) {
                 index.0.store(Entry::claimed(slot).0, Ordering::Relaxed);
@@ -362,6 +404,10 @@ impl<A: Access> Bench<A> {
         });
         if left.remain {
             self.backlog.set(true);
+            if A::SHARED && self.frame.capacity.drivers > 1 {
+                // Another driver may be asleep that can take the rest.
+                self.frame.count_change::<A>(set);
+            }
         }
         if end == first {
             return Segment::EMPTY;

@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::{
     access::Word, bitmap::Geometry, frame::FrameCell, lineage::Kin, storage::Index, trie::Node,
+    watch::Shard,
 };
 
 /// What happens when the version of a slot has gone round.
@@ -40,6 +41,7 @@ pub struct Capacity {
     pub(crate) scopes: usize,
     pub(crate) batch: usize,
     pub(crate) drivers: usize,
+    pub(crate) workloads: usize,
     pub(crate) parents: bool,
     pub(crate) wrap: Wrap,
     pub(crate) version_bits: u32,
@@ -64,6 +66,7 @@ impl Capacity {
             scopes: 16,
             batch: if slots < 256 { slots } else { 256 },
             drivers: 1,
+            workloads: 1,
             parents: false,
             wrap: Wrap::Reuse,
             version_bits: crate::lifecycle::VERSION_BITS,
@@ -119,6 +122,18 @@ impl Capacity {
         self
     }
 
+    /// Change counters of their own for this many [`Workload`](crate::Workload)s, from IO on; the others share the first.
+    /// With one counter each, a driver of one workload sleeps through the changes of another.
+    ///
+    /// # Panics
+    ///
+    /// At 0, or beyond [`Workload::COUNT`](crate::Workload::COUNT).
+    pub const fn workloads(mut self, workloads: usize) -> Self {
+        assert!(workloads > 0 && workloads <= crate::Workload::COUNT);
+        self.workloads = workloads;
+        self
+    }
+
     /// Lets states name their parent. Costs three words a slot.
     pub const fn parents(mut self, parents: bool) -> Self {
         self.parents = parents;
@@ -166,6 +181,11 @@ impl Capacity {
         if self.parents { self.slots } else { 0 }
     }
 
+    /// How many elements [`Parts::shards`](crate::Parts) needs.
+    pub const fn shards(&self) -> usize {
+        self.workloads - 1
+    }
+
     /// How many elements [`Parts::scratch`](crate::Parts) needs: for each driver two batches, so that one can be
     /// sorted beside another, and one index for each point, so that each point moves in each turn.
     pub const fn scratch(&self) -> usize {
@@ -187,6 +207,7 @@ impl Capacity {
             parents: self.kin() * size_of::<Kin>(),
             fixed: size_of::<FrameCell>()
                 + self.nodes() * size_of::<Node>()
+                + self.shards() * size_of::<Shard>()
                 + self.scratch() * size_of::<Index>(),
         }
     }

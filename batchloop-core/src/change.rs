@@ -30,6 +30,18 @@ pub struct Snapshot {
     own: usize,
 }
 
+impl Snapshot {
+    pub(crate) const ZERO: Snapshot = Snapshot { count: 0, own: 0 };
+
+    /// Of two counters together.
+    pub(crate) fn plus(self, other: Snapshot) -> Snapshot {
+        Snapshot {
+            count: self.count.wrapping_add(other.count),
+            own: self.own.wrapping_add(other.own),
+        }
+    }
+}
+
 /// The counter has a bell already; it keeps the first for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BellTaken;
@@ -164,6 +176,18 @@ impl ChangeCounter {
         self.own.store(own.wrapping_add(1), Ordering::Relaxed);
     }
 
+    /// Says that somebody is about to sleep.
+    pub(crate) fn announce(&self) {
+        // ORDERING: Relaxed; the sleeper's fence orders it before the comparison.
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes an announcement back.
+    pub(crate) fn withdraw(&self) {
+        // ORDERING: Relaxed; a ringer that still sees the announcement only rings once too often.
+        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Calls `wait` unless the counter has moved since the snapshot; answers what it answers.
     ///
     /// While `wait` runs, every change rings the bell. `wait` may return early; the driver then looks again.
@@ -177,19 +201,17 @@ impl ChangeCounter {
     /// assert_eq!(counter.sleep(before, || "slept"), None);
     /// ```
     pub fn sleep<R>(&self, since: Snapshot, wait: impl FnOnce() -> R) -> Option<R> {
-        struct Announced<'a>(&'a AtomicUsize);
+        struct Announced<'a>(&'a ChangeCounter);
         impl Drop for Announced<'_> {
             fn drop(&mut self) {
-                // ORDERING: Relaxed; a ringer that still sees the announcement only rings once too often.
-                self.0.fetch_sub(1, Ordering::Relaxed);
+                self.0.withdraw();
             }
         }
         if self.moved_since(since) {
             return None;
         }
-        // ORDERING: Relaxed; the fence orders it before the load below.
-        self.sleepers.fetch_add(1, Ordering::Relaxed);
-        let _announced = Announced(&self.sleepers);
+        self.announce();
+        let _announced = Announced(self);
         // ORDERING: the partner is the fence in `ring`.
         fence(Ordering::SeqCst);
         if self.moved_since(since) {

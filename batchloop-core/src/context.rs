@@ -64,6 +64,10 @@ impl<'t, A: Access> Context<'t, A> {
     /// A state's first arrival counts as an activation. Afterwards it is taken only when it has been woken, and that
     /// may be spurious: the code below must look, not assume.
     ///
+    /// At a point of a [`Workload`](crate::Workload) that this driver does not serve the answer is empty, and who arrives
+    /// waits there, active, for one that does. At a point with an `at_most` the arrivals join those who wait, and that
+    /// many are taken.
+    ///
     /// What goes wrong is the turn's [`Fault`]; then the answer is empty and the states are where they were.
     ///
     /// *Progress*: bounded by the arrivals and [`Capacity::batch`](crate::Capacity::batch). A point with nothing
@@ -77,11 +81,11 @@ impl<'t, A: Access> Context<'t, A> {
         let Some(node) = self.visit(point, 0) else {
             return self.none();
         };
-        if arriving.is_empty() && self.bench.is_quiet(node) {
+        if arriving.is_empty() && self.bench.is_quiet(node, point) {
             return self.none();
         }
         let shape = arriving.shape();
-        let (set, bound) = match trie::bind(self.bench.frame, node, shape) {
+        let (set, bound) = match trie::bind(self.bench.frame, node, point, shape) {
             Ok(Some(bound)) => bound,
             Ok(None) => return arriving,
             Err(fault) => {
@@ -104,7 +108,7 @@ impl<'t, A: Access> Context<'t, A> {
             true => arriving.offset(),
             false => frame.shape_offset(bound),
         };
-        let segment = self.bench.gather(set, arriving.into_segment());
+        let segment = self.bench.gather(set, point, arriving.into_segment());
         Batch::new(self.bench, segment, bound, offset)
     }
 

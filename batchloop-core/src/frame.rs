@@ -10,13 +10,14 @@ use crate::{
     active_set::ActiveSet,
     bitmap::Geometry,
     capacity::{Capacity, Wrap},
-    change::ChangeCounter,
     free_set::FreeSet,
     lifecycle::{Life, VersionLimit},
     lineage::Kin,
     storage::{Index, Place},
     sync::{AtomicUsize, Ordering, Witness, fence},
-    trie::{Growth, Node},
+    trie::{ENTRANCE, Growth, Node},
+    watch::Shard,
+    workload::Workload,
 };
 
 /// Room for the machine's own record, in storage that the caller supplies.
@@ -56,7 +57,10 @@ pub(crate) struct Frame {
     pub(crate) capacity: Capacity,
     pub(crate) limit: VersionLimit,
     pub(crate) growth: Growth,
-    pub(crate) counter: ChangeCounter,
+    /// The first change counter: of the workload IO, and of all that have none of their own.
+    pub(crate) counter: Shard,
+    /// Those of the workloads from CPU on.
+    pub(crate) shards: &'static [Shard],
     /// Whether somebody has seen every slot in use since the last one was given back.
     pub(crate) starved: Word,
     pub(crate) retired: AtomicUsize,
@@ -154,25 +158,45 @@ impl Frame {
     /// Sets the slot's bit at its point, and counts a change if the point had nothing active.
     #[inline(always)]
     pub(crate) fn activate<A: Access>(&self, slot: usize) {
-        if self.active_set::<A>(self.place(slot)).insert(slot) {
-            self.count_change::<A>();
+        let set = self.place(slot);
+        if self.active_set::<A>(set).insert(slot) {
+            self.count_change::<A>(set);
         }
     }
 
-    /// Counts a change that somebody who may change the machine's words makes.
+    /// Counts a change at a point that somebody who may change the machine's words makes.
     #[inline]
-    fn count_change<A: Access>(&self) {
+    pub(crate) fn count_change<A: Access>(&self, set: u16) {
         if A::SHARED {
-            self.counter.ring();
+            self.counter_of(self.workload_of(set)).ring();
         } else {
-            self.counter.count_own();
+            self.counter.0.count_own();
         }
+    }
+
+    /// The workload of a set's point.
+    fn workload_of(&self, set: u16) -> Workload {
+        if self.shards.is_empty() {
+            return Workload::IO;
+        }
+        // ORDERING: Relaxed; written before the set's first state came to its point.
+        Workload::from_index(self.node(set).workload_of_set.load(Ordering::Relaxed))
     }
 
     /// Gives a bit back to the set that it was taken from.
     pub(crate) fn unclaim<A: Access>(&self, slot: usize, set: u16) {
         if self.active_set::<A>(set).insert(slot) {
-            self.count_change::<A>();
+            self.count_change::<A>(set);
+        }
+    }
+
+    /// The next slot that is given back counts a change.
+    pub(crate) fn watch_for_room<A: Access>(&self) {
+        A::swap(&self.starved, 1);
+        if A::SHARED {
+            // ORDERING: the partner is the fence in `give_back`: either that sees `starved`, or who called this sees
+            // the slot.
+            fence(Ordering::SeqCst);
         }
     }
 
@@ -182,24 +206,19 @@ impl Frame {
         if let Some(slot) = free.reserve() {
             return Some(slot);
         }
-        A::swap(&self.starved, 1);
-        if A::SHARED {
-            // ORDERING: the partner is the fence in `give_back`: either that sees `starved`, or this sees the slot.
-            fence(Ordering::SeqCst);
-            return free.reserve();
-        }
-        None
+        self.watch_for_room::<A>();
+        if A::SHARED { free.reserve() } else { None }
     }
 
     /// Gives a slot back, and counts a change if somebody is waiting for one.
     pub(crate) fn give_back<A: Access>(&self, slot: usize) {
         self.free_set::<A>().give_back(slot);
         if A::SHARED {
-            // ORDERING: the partner is the fence in `reserve`.
+            // ORDERING: the partner is the fence in `watch_for_room`.
             fence(Ordering::SeqCst);
         }
         if self.starved.get() != 0 && A::swap(&self.starved, 0) != 0 {
-            self.count_change::<A>();
+            self.count_change::<A>(ENTRANCE);
         }
     }
 

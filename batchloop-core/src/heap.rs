@@ -12,6 +12,7 @@ use crate::{
     machine::Machine,
     storage::{Index, Parts, Payload, Place},
     trie::Node,
+    watch::Shard,
 };
 
 /// Storage elements that are fresh when all their bytes are zero.
@@ -36,7 +37,7 @@ macro_rules! zeroed {
     )*};
 }
 
-zeroed!(Word, Place, Node, Kin, Index);
+zeroed!(Word, Place, Node, Kin, Index, Shard);
 
 // SAFETY: R9: it is `MaybeUninit`, for which any bytes will do.
 unsafe impl<T> Zeroed for Payload<T> {
@@ -85,6 +86,7 @@ impl<T: 'static, A: Admits<T>> Machine<T, A> {
             sets: fresh(capacity.set_words()),
             nodes: fresh(capacity.nodes()),
             kin: fresh(capacity.kin()),
+            shards: fresh(capacity.shards()),
             scratch: fresh(capacity.scratch()),
         };
         match parts.machine(capacity) {

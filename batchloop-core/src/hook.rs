@@ -78,7 +78,7 @@ impl<A: Access> Waker<A> {
         }
         // The inbox is atomic on every machine: `Shared` here is about the inbox, not about the machine.
         if self.frame.inbox::<crate::access::Shared>().insert(slot) {
-            self.frame.counter.ring();
+            self.frame.counter.0.ring();
         }
         Ok(())
     }

@@ -1,9 +1,6 @@
 //! What a driver does between two turns.
 
-use crate::{
-    change::{ChangeCounter, Snapshot},
-    sync::spin_loop,
-};
+use crate::{sync::spin_loop, watch::Watch};
 
 /// What a turn leaves behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,9 +13,9 @@ pub enum Progress {
 
 /// How a driver spends the time between two turns; see [`Driver::run`](crate::Driver::run).
 pub trait Idle {
-    /// Called after each turn. With [`Progress::Quiet`] it may sleep, by [`ChangeCounter::sleep`], until the counter
-    /// has moved since `since`; with [`Progress::More`] it should return at once. Returning early is always right.
-    fn idle(&mut self, counter: &ChangeCounter, since: Snapshot, progress: Progress);
+    /// Called after each turn. With [`Progress::Quiet`] it may sleep, by [`Watch::sleep`], until something has changed;
+    /// with [`Progress::More`] it should return at once. Returning early is always right.
+    fn idle(&mut self, watch: &Watch, progress: Progress);
 }
 
 /// Spins, twice as long after each quiet turn up to a limit.
@@ -61,13 +58,13 @@ impl Default for Backoff {
 }
 
 impl Idle for Backoff {
-    fn idle(&mut self, counter: &ChangeCounter, since: Snapshot, progress: Progress) {
+    fn idle(&mut self, watch: &Watch, progress: Progress) {
         if progress == Progress::More {
             self.reset();
             return;
         }
         for _ in 0..1_u32 << self.exponent {
-            if counter.moved_since(since) {
+            if watch.has_moved() {
                 self.reset();
                 return;
             }

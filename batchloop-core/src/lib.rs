@@ -113,6 +113,7 @@
 //! | [`Capacity`], [`Footprint`], [`Wrap`] | the limits, and what they cost |
 //! | [`Handle`], [`Token`], [`Version`] | references that know when they are stale |
 //! | [`Timers`], [`Timer`] | deadlines of states |
+//! | [`Workload`], [`Workloads`] | kinds of work, for threads that are specialised |
 //! | [`Driver`], [`Turn`], [`Context`] | runs of the entry point |
 //! | [`ProgramPoint`] | a place in the program |
 //! | [`Batch`], [`Step`], [`Me`], [`Field`] | what a stage took, and what becomes of it |
@@ -171,6 +172,8 @@ mod sync;
 mod timers;
 mod trie;
 mod turn;
+mod watch;
+mod workload;
 
 pub use access::{Access, Admits, Local, Shared, Word};
 pub use batch::{Batch, Step};
@@ -200,6 +203,8 @@ pub use storage::{Index, Parts, Payload, Place};
 pub use timers::{Timer, Timers};
 pub use trie::Node;
 pub use turn::{Driver, Turn};
+pub use watch::{Shard, Watch};
+pub use workload::{Workload, Workloads};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -4,7 +4,7 @@ use core::{fmt, marker::PhantomData};
 
 use crate::{
     access::{Access, Local},
-    change::ChangeCounter,
+    change::{Bell, BellTaken, ChangeCounter},
     dump::Dump,
     error::{ChildError, DriversTaken, Full, SignalError, Stale},
     events::Events,
@@ -15,6 +15,7 @@ use crate::{
     lineage::Lineage,
     sync::Ordering,
     turn::Driver,
+    workload::{Workload, Workloads},
 };
 
 /// States of one type, with the places where they may wait.
@@ -258,8 +259,35 @@ impl<T, A: Access> Machine<T, A> {
     }
 
     /// What drivers sleep on. Ring it for work that belongs to no state yet.
+    ///
+    /// It is that of the workload IO, and of all that have none of their own.
     pub fn counter(&self) -> &'static ChangeCounter {
-        &self.frame.counter
+        &self.frame.counter.0
+    }
+
+    /// The change counter of a workload; see [`Capacity::workloads`](crate::Capacity::workloads).
+    pub fn counter_of(&self, workload: Workload) -> &'static ChangeCounter {
+        self.frame.counter_of(workload)
+    }
+
+    /// Gives each of the machine's counters this bell.
+    ///
+    /// # Errors
+    ///
+    /// [`BellTaken`] if the first counter has one: nothing has changed then.
+    pub fn set_bell(&self, bell: &'static dyn Bell) -> Result<(), BellTaken> {
+        self.frame.counter.0.set_bell(bell)?;
+        // Whoever gave the first counter its bell gives the others theirs.
+        self.frame
+            .shards
+            .iter()
+            .try_for_each(|shard| shard.0.set_bell(bell))
+    }
+
+    /// The next slot that is given back rings the [`counter`](Self::counter), as if an allocation had failed: for
+    /// whoever waits until no states live. Ask before looking at [`live`](Self::live).
+    pub fn ring_when_freed(&self) {
+        self.frame.watch_for_room::<A>();
     }
 
     /// A new driver, with its own scratch space.
@@ -268,7 +296,20 @@ impl<T, A: Access> Machine<T, A> {
     ///
     /// [`DriversTaken`] if there are as many as [`Capacity::drivers`](crate::Capacity::drivers).
     pub fn driver(&self) -> Result<Driver<T, A>, DriversTaken> {
-        Driver::new(*self)
+        Driver::new(*self, Workloads::ALL)
+    }
+
+    /// A new driver that works only at points of these [`Workload`](crate::Workload)s, and sleeps through the changes
+    /// of others.
+    ///
+    /// # Errors
+    ///
+    /// As [`driver`](Self::driver).
+    pub fn driver_for(
+        &self,
+        workloads: impl Into<Workloads>,
+    ) -> Result<Driver<T, A>, DriversTaken> {
+        Driver::new(*self, workloads.into())
     }
 
     /// All live states, with the place where each waits; print it with `{}`.

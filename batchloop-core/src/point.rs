@@ -1,6 +1,8 @@
 //! Program points: the places where a program may wait.
 
-use core::fmt;
+use core::{fmt, num::NonZeroUsize};
+
+use crate::workload::Workload;
 
 /// A place in the program, made by [`point!`](crate::point). Its identity is its address.
 ///
@@ -13,6 +15,8 @@ pub struct ProgramPoint {
     file: &'static str,
     line: u32,
     column: u32,
+    workload: Workload,
+    at_most: Option<NonZeroUsize>,
 }
 
 impl ProgramPoint {
@@ -30,7 +34,38 @@ impl ProgramPoint {
             file,
             line,
             column,
+            workload: Workload::IO,
+            at_most: None,
         }
+    }
+
+    /// The same point, for this kind of work.
+    #[doc(hidden)]
+    pub const fn with_workload(mut self, workload: Workload) -> Self {
+        self.workload = workload;
+        if workload.index() == Workload::CPU.index() {
+            self.at_most = NonZeroUsize::new(1);
+        }
+        self
+    }
+
+    /// The same point, with smaller batches than the machine's.
+    #[doc(hidden)]
+    pub const fn with_at_most(mut self, count: usize) -> Self {
+        assert!(count > 0, "a point takes at least one state at a time");
+        self.at_most = NonZeroUsize::new(count);
+        self
+    }
+
+    /// The kind of work that is done behind it.
+    pub const fn workload(&self) -> Workload {
+        self.workload
+    }
+
+    /// How many states a driver takes from it at once, where that is less than the machine's
+    /// [`batch`](crate::Capacity::batch).
+    pub const fn at_most(&self) -> Option<NonZeroUsize> {
+        self.at_most
     }
 
     /// The name that was given, if any.
@@ -68,7 +103,15 @@ impl fmt::Display for ProgramPoint {
     }
 }
 
-/// Makes the [`ProgramPoint`] of this place in the source: `point!()` or `point!("name")`.
+/// Makes the [`ProgramPoint`] of this place in the source.
+///
+/// ```
+/// # use batchloop_core::{Workload, point};
+/// point!();
+/// point!("receive");
+/// point!("compress", Workload::CPU);
+/// point!("compress", Workload::CPU, at_most: 4);
+/// ```
 ///
 /// Each expansion is one point, also inside a generic function or a loop; a loop tells its rounds apart by the
 /// iteration number of [`Context::scope`](crate::Context::scope).
@@ -80,14 +123,22 @@ macro_rules! point {
     ($name:literal) => {
         $crate::point!(@ ::core::option::Option::Some($name))
     };
-    (@ $name:expr) => {{
+    ($name:literal, $workload:expr) => {
+        $crate::point!(@ ::core::option::Option::Some($name), with_workload($workload))
+    };
+    ($name:literal, $workload:expr, at_most: $count:expr) => {
+        $crate::point!(
+            @ ::core::option::Option::Some($name), with_workload($workload), with_at_most($count)
+        )
+    };
+    (@ $name:expr $(, $method:ident($argument:expr))*) => {{
         static POINT: $crate::ProgramPoint = $crate::ProgramPoint::new(
             $name,
             ::core::module_path!(),
             ::core::file!(),
             ::core::line!(),
             ::core::column!(),
-        );
+        )$(.$method($argument))*;
         &POINT
     }};
 }

@@ -16,6 +16,7 @@ use crate::{
     machine::Machine,
     sync::{AtomicU16, AtomicUsize, Witness},
     trie::{Growth, Node},
+    watch::Shard,
 };
 #[cfg(not(loom))]
 use crate::{
@@ -97,6 +98,7 @@ impl Index {
 ///     sets: Box::leak(Box::new([Word::EMPTY; CAPACITY.set_words()])),
 ///     nodes: Box::leak(Box::new([Node::EMPTY; CAPACITY.nodes()])),
 ///     kin: Box::leak(Box::new([Kin::EMPTY; CAPACITY.kin()])),
+///     shards: Box::leak(Box::new([])),
 ///     scratch: Box::leak(Box::new([Index::EMPTY; CAPACITY.scratch()])),
 /// };
 /// let machine: Machine<u8> = parts.machine(CAPACITY)?;
@@ -118,6 +120,8 @@ pub struct Parts<T: 'static> {
     pub nodes: &'static mut [Node],
     /// [`Capacity::kin`] elements.
     pub kin: &'static mut [Kin],
+    /// [`Capacity::shards`] elements.
+    pub shards: &'static mut [Shard],
     /// [`Capacity::scratch`] elements.
     pub scratch: &'static mut [Index],
 }
@@ -142,6 +146,7 @@ impl<T: 'static> Parts<T> {
             ("sets", self.sets.len(), capacity.set_words()),
             ("nodes", self.nodes.len(), capacity.nodes()),
             ("kin", self.kin.len(), capacity.kin()),
+            ("shards", self.shards.len(), capacity.shards()),
             ("scratch", self.scratch.len(), capacity.scratch()),
         ];
         for (part, found, needed) in lengths {
@@ -173,7 +178,8 @@ impl<T: 'static> Parts<T> {
             limit: VersionLimit::of_bits(capacity.version_bits),
             capacity,
             growth: Growth::new(),
-            counter: crate::change::ChangeCounter::new(),
+            counter: Shard(crate::change::ChangeCounter::new()),
+            shards: &self.shards[..capacity.shards()],
             starved: Word(AtomicUsize::new(0)),
             retired: AtomicUsize::new(0),
             drivers: AtomicUsize::new(0),
@@ -200,10 +206,11 @@ pub struct Storage<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const SHARDS: usize,
     const SCRATCH: usize,
 > {
     claimed: AtomicUsize,
-    parts: UnsafeCell<Arrays<T, SLOTS, SETS, NODES, KIN, SCRATCH>>,
+    parts: UnsafeCell<Arrays<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>>,
 }
 
 #[cfg(not(loom))]
@@ -213,6 +220,7 @@ struct Arrays<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const SHARDS: usize,
     const SCRATCH: usize,
 > {
     frame: FrameCell,
@@ -222,6 +230,7 @@ struct Arrays<
     sets: [Word; SETS],
     nodes: [Node; NODES],
     kin: [Kin; KIN],
+    shards: [Shard; SHARDS],
     scratch: [Index; SCRATCH],
 }
 
@@ -234,8 +243,9 @@ unsafe impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const SHARDS: usize,
     const SCRATCH: usize,
-> Sync for Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>
+> Sync for Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>
 {
 }
 
@@ -246,8 +256,9 @@ impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const SHARDS: usize,
     const SCRATCH: usize,
-> Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>
+> Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>
 {
     #[doc(hidden)]
     pub const fn new() -> Self {
@@ -261,6 +272,7 @@ impl<
                 sets: [const { Word::EMPTY }; SETS],
                 nodes: [const { Node::EMPTY }; NODES],
                 kin: [const { Kin::EMPTY }; KIN],
+                shards: [const { Shard::EMPTY }; SHARDS],
                 scratch: [const { Index::EMPTY }; SCRATCH],
             }),
         }
@@ -286,6 +298,7 @@ impl<
             sets: &mut arrays.sets,
             nodes: &mut arrays.nodes,
             kin: &mut arrays.kin,
+            shards: &mut arrays.shards,
             scratch: &mut arrays.scratch,
         };
         match parts.machine(capacity) {
@@ -302,8 +315,9 @@ impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const SHARDS: usize,
     const SCRATCH: usize,
-> Default for Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>
+> Default for Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>
 {
     fn default() -> Self {
         Self::new()
@@ -317,8 +331,9 @@ impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const SHARDS: usize,
     const SCRATCH: usize,
-> core::fmt::Debug for Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>
+> core::fmt::Debug for Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>
 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Storage({SLOTS} slots)")
@@ -342,8 +357,9 @@ impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const SHARDS: usize,
     const SCRATCH: usize,
-> Home<Storage<T, SLOTS, SETS, NODES, KIN, SCRATCH>>
+> Home<Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>>
 {
     /// Makes the machine, for one thread. It can be made once.
     ///
@@ -398,6 +414,7 @@ macro_rules! storage {
                 { $crate::Capacity::set_words(&$capacity) },
                 { $crate::Capacity::nodes(&$capacity) },
                 { $crate::Capacity::kin(&$capacity) },
+                { $crate::Capacity::shards(&$capacity) },
                 { $crate::Capacity::scratch(&$capacity) },
             >,
         > = {
@@ -407,6 +424,7 @@ macro_rules! storage {
                 { $crate::Capacity::set_words(&$capacity) },
                 { $crate::Capacity::nodes(&$capacity) },
                 { $crate::Capacity::kin(&$capacity) },
+                { $crate::Capacity::shards(&$capacity) },
                 { $crate::Capacity::scratch(&$capacity) },
             > = $crate::Storage::new();
             $crate::Home { storage: &STORAGE, capacity: $capacity }

@@ -32,6 +32,8 @@ pub struct Node {
     complete: AtomicU16,
     /// What the stage works on.
     shape: AtomicU16,
+    /// The workload of the point whose set has this node's number, which has nothing to do with this node.
+    pub(crate) workload_of_set: AtomicU16,
     /// Room for a field of some shape, which has nothing to do with this node.
     pub(crate) projection: Projection,
 }
@@ -54,6 +56,7 @@ impl Node {
         set: AtomicU16::new(0),
         complete: AtomicU16::new(0),
         shape: AtomicU16::new(0),
+        workload_of_set: AtomicU16::new(0),
         projection: Projection::EMPTY,
     };
 
@@ -68,6 +71,7 @@ impl Node {
             set: AtomicU16::new(0),
             complete: AtomicU16::new(0),
             shape: AtomicU16::new(0),
+            workload_of_set: AtomicU16::new(0),
             projection: Projection::empty(),
         }
     }
@@ -359,6 +363,7 @@ fn append(
 pub(crate) fn bind(
     frame: &Frame,
     index: u16,
+    point: &ProgramPoint,
     arriving: Shape,
 ) -> Result<Option<(u16, Shape)>, Fault> {
     let node = frame.node(index);
@@ -367,14 +372,19 @@ pub(crate) fn bind(
         return Ok(Some((set, node.shape())));
     }
     if arriving.is_known() {
-        bind_first(frame, node, arriving).map(Some)
+        bind_first(frame, node, point, arriving).map(Some)
     } else {
         Ok(None)
     }
 }
 
 #[cold]
-fn bind_first(frame: &Frame, node: &Node, arriving: Shape) -> Result<(u16, Shape), Fault> {
+fn bind_first(
+    frame: &Frame,
+    node: &Node,
+    point: &ProgramPoint,
+    arriving: Shape,
+) -> Result<(u16, Shape), Fault> {
     let growth = frame.growth();
     let _extending = growth.extend();
     let set = node.set();
@@ -389,7 +399,10 @@ fn bind_first(frame: &Frame, node: &Node, arriving: Shape) -> Result<(u16, Shape
     }
     growth.sets.store(set + 1, Ordering::Relaxed);
     node.shape.store(arriving.index(), Ordering::Relaxed);
-    // ORDERING: Release publishes the shape; the partner is the Acquire load in `Node::set`.
+    let workload = point.workload().index() as u16;
+    let of_set = &frame.node(set).workload_of_set;
+    of_set.store(workload, Ordering::Relaxed);
+    // ORDERING: Release publishes the shape and the workload; the partner is the Acquire load in `Node::set`.
     node.set.store(set, Ordering::Release);
     Ok((set, arriving))
 }

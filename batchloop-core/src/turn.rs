@@ -10,8 +10,7 @@ use crate::{
     access::{Access, Local},
     active_set::slots,
     batch::Batch,
-    bench::{Bench, Segment},
-    change::Snapshot,
+    bench::Bench,
     context::Context,
     error::{DriversTaken, Fault, Full},
     handle::Handle,
@@ -19,7 +18,9 @@ use crate::{
     machine::{Machine, Reservation},
     shape::Shape,
     sync::Ordering,
-    trie::{ENTRANCE, ROOT},
+    trie::ROOT,
+    watch::Watch,
+    workload::Workloads,
 };
 
 /// Runs the entry point of a machine.
@@ -30,12 +31,12 @@ use crate::{
 pub struct Driver<T: 'static, A: Access = Local> {
     machine: Machine<T, A>,
     index: usize,
-    since: Snapshot,
+    watch: Watch,
     stopped: bool,
 }
 
 impl<T, A: Access> Driver<T, A> {
-    pub(crate) fn new(machine: Machine<T, A>) -> Result<Self, DriversTaken> {
+    pub(crate) fn new(machine: Machine<T, A>, serves: Workloads) -> Result<Self, DriversTaken> {
         let frame = machine.frame;
         let capacity = frame.capacity.drivers;
         for index in 0..capacity {
@@ -46,7 +47,7 @@ impl<T, A: Access> Driver<T, A> {
                 return Ok(Driver {
                     machine,
                     index,
-                    since: frame.counter.snapshot(),
+                    watch: Watch::new(frame, serves),
                     stopped: false,
                 });
             }
@@ -69,7 +70,7 @@ impl<T, A: Access> Driver<T, A> {
         entry: impl for<'t> FnOnce(&mut Turn<'t, T, A>),
     ) -> Result<Progress, Fault> {
         let frame = self.machine.frame;
-        self.since = frame.counter.snapshot();
+        self.watch.renew();
         if !A::SHARED {
             // The inbox is atomic on every machine; see `Waker::wake`.
             let inbox = frame.inbox::<crate::access::Shared>();
@@ -78,11 +79,11 @@ impl<T, A: Access> Driver<T, A> {
                 bits.count_ones() as usize
             });
             // What was routed is seen by this very turn.
-            self.since = frame.counter.with_own_changes(self.since);
+            self.watch.forget_own_changes();
         }
         let room = frame.capacity.scratch_of_driver();
         let scratch = &frame.scratch[self.index * room..(self.index + 1) * room];
-        let bench = Bench::new(frame, scratch);
+        let bench = Bench::new(frame, self.watch.serves(), scratch);
         let mut turn = Turn {
             context: Context::new(&bench, ROOT),
             types: PhantomData,
@@ -93,7 +94,7 @@ impl<T, A: Access> Driver<T, A> {
         if let Some(fault) = bench.fault() {
             return Err(fault);
         }
-        if bench.backlog.get() || frame.counter.moved_since(self.since) {
+        if bench.backlog.get() || self.watch.has_moved() {
             Ok(Progress::More)
         } else {
             Ok(Progress::Quiet)
@@ -115,13 +116,18 @@ impl<T, A: Access> Driver<T, A> {
             if self.stopped {
                 return Ok(());
             }
-            idle.idle(self.machine.counter(), self.since, progress);
+            idle.idle(&self.watch, progress);
         }
     }
 
-    /// The change counter as it was when the last turn started: what to sleep on.
-    pub fn snapshot(&self) -> Snapshot {
-        self.since
+    /// What to sleep on: the counters of the workloads that this driver serves, as they were when the last turn started.
+    pub fn watch(&self) -> Watch {
+        self.watch
+    }
+
+    /// The workloads that it serves.
+    pub fn serves(&self) -> Workloads {
+        self.watch.serves()
     }
 }
 
@@ -185,7 +191,7 @@ impl<'t, T, A: Access> Turn<'t, T, A> {
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn arrivals(&mut self) -> Batch<'t, T, A> {
         let bench = self.context.bench;
-        let segment = bench.gather(ENTRANCE, Segment::EMPTY);
+        let segment = bench.gather_entrance();
         Batch::new(bench, segment, Shape::WHOLE, 0)
     }
 }

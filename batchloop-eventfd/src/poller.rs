@@ -98,7 +98,7 @@ impl<T> Poller<T> {
             Progress::More => None,
             Progress::Quiet => {
                 let (epoll, events) = (self.registry.epoll(), &mut self.events);
-                self.machine.counter().sleep(driver.snapshot(), || {
+                driver.watch().sleep(|| {
                     let now = Instant::now();
                     wait(
                         epoll,

@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use batchloop_core::{Bell, ChangeCounter, Snapshot};
+use batchloop_core::{Bell, Watch};
 use rustix::thread::futex;
 
 /// A bell for threads that block in the kernel: each ring ends every wait that has begun.
@@ -26,14 +26,14 @@ impl BlockingBell {
         }
     }
 
-    /// Sleeps until the counter has moved since the snapshot. May return early.
+    /// Sleeps until something has changed since the driver's last turn started. May return early.
     ///
-    /// The bell must be the counter's, or nothing ends the sleep.
-    pub fn sleep(&self, counter: &ChangeCounter, since: Snapshot) {
+    /// The bell must be the machine's, or nothing ends the sleep.
+    pub fn sleep(&self, watch: &Watch) {
         // ORDERING: Acquire; the partner is the Release in `ring`: if this reads a ring, the comparison in
-        // `ChangeCounter::sleep` sees the change that was rung for.
+        // `Watch::sleep` sees the change that was rung for.
         let rings = self.rings.load(Ordering::Acquire);
-        counter.sleep(since, || {
+        watch.sleep(|| {
             // A signal, or a ring in between, ends the wait with an error. The driver looks again either way.
             let _ = futex::wait(&self.rings, futex::Flags::PRIVATE, rings, None);
         });

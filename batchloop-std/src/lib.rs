@@ -22,7 +22,7 @@
 //!
 //! let machine: Machine<Download> = Machine::heap(Capacity::slots(100));
 //! machine.allocate(Download { bytes: 512 })?;
-//! machine.driver()?.run(Parking::new(machine.counter())?, entry)?;
+//! machine.driver()?.run(Parking::new(&machine)?, entry)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

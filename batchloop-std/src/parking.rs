@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use batchloop_core::{Backoff, BellTaken, ChangeCounter, Idle, Progress, Snapshot};
+use batchloop_core::{Access, Backoff, BellTaken, Idle, Machine, Progress, Watch};
 
 use crate::bell::BlockingBell;
 
@@ -19,18 +19,18 @@ pub struct Parking {
 }
 
 impl Parking {
-    /// Gives the counter a bell and sleeps on it. The bell lives as long as the program, as machines do.
+    /// Gives the machine a bell and sleeps on it. The bell lives as long as the program, as machines do.
     ///
     /// # Errors
     ///
-    /// [`BellTaken`] if the counter has a bell already; use [`with_bell`](Self::with_bell) to share one.
-    pub fn new(counter: &ChangeCounter) -> Result<Self, BellTaken> {
+    /// [`BellTaken`] if the machine has a bell already; use [`with_bell`](Self::with_bell) to share one.
+    pub fn new<T, A: Access>(machine: &Machine<T, A>) -> Result<Self, BellTaken> {
         let bell: &'static BlockingBell = Box::leak(Box::default());
-        counter.set_bell(bell)?;
+        machine.set_bell(bell)?;
         Ok(Self::with_bell(bell))
     }
 
-    /// Sleeps on a bell that is the counter's already: for the second driver of a machine and further ones.
+    /// Sleeps on a bell that is the machine's already: for the second driver of a machine and further ones.
     pub fn with_bell(bell: &'static BlockingBell) -> Self {
         Parking {
             bell,
@@ -46,17 +46,17 @@ impl Parking {
 }
 
 impl Idle for Parking {
-    fn idle(&mut self, counter: &ChangeCounter, since: Snapshot, progress: Progress) {
-        if progress == Progress::More || counter.moved_since(since) {
+    fn idle(&mut self, watch: &Watch, progress: Progress) {
+        if progress == Progress::More || watch.has_moved() {
             self.backoff.reset();
             self.yields = 0;
         } else if !self.backoff.is_spent() {
-            self.backoff.idle(counter, since, progress);
+            self.backoff.idle(watch, progress);
         } else if self.yields < YIELDS {
             self.yields += 1;
             thread::yield_now();
         } else {
-            self.bell.sleep(counter, since);
+            self.bell.sleep(watch);
             self.backoff.reset();
             self.yields = 0;
         }
@@ -93,7 +93,7 @@ mod tests {
         let machine: Machine<Waits> = Machine::heap(Capacity::slots(1));
         let handle = machine.allocate(Waits(WAKES)).unwrap();
         let waker = machine.waker(handle);
-        let parking = Parking::new(machine.counter()).unwrap();
+        let parking = Parking::new(&machine).unwrap();
         let other = thread::spawn(move || while waker.wake().is_ok() {});
         machine.driver().unwrap().run(parking, entry).unwrap();
         other.join().unwrap();
@@ -142,7 +142,7 @@ mod tests {
         }
         let threads = machines.map(|machine| {
             thread::spawn(move || {
-                let parking = Parking::new(machine.counter()).unwrap();
+                let parking = Parking::new(&machine).unwrap();
                 machine.driver().unwrap().run(parking, play).unwrap();
             })
         });
