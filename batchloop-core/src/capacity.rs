@@ -93,14 +93,18 @@ impl Capacity {
     }
 
     /// At most this many states are taken from a point at once. Some hundreds keep them in the cache from stage to
-    /// stage.
+    /// stage. More than there are slots is as many as there are slots.
     ///
     /// # Panics
     ///
     /// At 0.
     pub const fn batch(mut self, batch: usize) -> Self {
         assert!(batch > 0, "a batch needs room for a state");
-        self.batch = batch;
+        self.batch = if batch < self.slots {
+            batch
+        } else {
+            self.slots
+        };
         self
     }
 
@@ -110,7 +114,10 @@ impl Capacity {
     ///
     /// At 0, or beyond the bits of a word.
     pub const fn drivers(mut self, drivers: usize) -> Self {
-        assert!(drivers > 0 && drivers <= usize::BITS as usize);
+        assert!(
+            drivers > 0 && drivers <= usize::BITS as usize,
+            "drivers are the bits of a word"
+        );
         self.drivers = drivers;
         self
     }
@@ -133,7 +140,10 @@ impl Capacity {
     ///
     /// At 0, or beyond [`Version::BITS`](crate::Version::BITS).
     pub const fn version_bits(mut self, bits: u32) -> Self {
-        assert!(bits >= 1 && bits <= crate::lifecycle::VERSION_BITS);
+        assert!(
+            bits >= 1 && bits <= crate::lifecycle::VERSION_BITS,
+            "a version has from 1 to `Version::BITS` bits"
+        );
         self.version_bits = bits;
         self
     }
