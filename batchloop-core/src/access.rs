@@ -1,12 +1,18 @@
 //! Who may work on a machine: one thread, or any number.
 
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    panic::{RefUnwindSafe, UnwindSafe},
+};
 
 use crate::sync::{AtomicUsize, Ordering};
 
 mod sealed {
     pub trait Sealed {}
 }
+
+/// Makes [`Local`] neither `Send` nor `Sync`, with a name that the compiler can say.
+trait StaysOnItsThread: Unpin + UnwindSafe + RefUnwindSafe {}
 
 /// How the words of a machine are changed: [`Local`] or [`Shared`].
 ///
@@ -32,7 +38,7 @@ pub struct Word(pub(crate) AtomicUsize);
 /// One thread works on the machine: plain loads and stores, no locked instruction.
 ///
 /// Other threads and interrupt handlers may still [wake](crate::Waker) its states, through the inbox.
-pub struct Local(PhantomData<*mut ()>);
+pub struct Local(PhantomData<dyn StaysOnItsThread>);
 
 /// Any number of threads work on the machine: atomic read-modify-writes.
 pub struct Shared(());
@@ -110,6 +116,7 @@ impl Access for Shared {
 )]
 pub trait Admits<T>: Access {}
 impl<T> Admits<T> for Local {}
+#[diagnostic::do_not_recommend]
 impl<T: Send> Admits<T> for Shared {}
 
 impl Word {

@@ -96,18 +96,20 @@ impl Capacity {
     }
 
     /// At most this many states are taken from a point at once. Some hundreds keep them in the cache from stage to
-    /// stage.
+    /// stage. More than there are slots is as many as there are slots.
     ///
     /// # Panics
     ///
-    /// At 0, or from 2³⁰ on.
+    /// At 0.
     pub const fn batch(mut self, batch: usize) -> Self {
         assert!(batch > 0, "a batch needs room for a state");
-        assert!(
-            batch < 1 << 30,
-            "places in a batch are numbered with 30 bits"
-        );
-        self.batch = batch;
+        // Places in the scratch space are numbered with 32 bits.
+        let most = if self.slots < 1 << 30 {
+            self.slots
+        } else {
+            1 << 30
+        };
+        self.batch = if batch < most { batch } else { most };
         self
     }
 
@@ -117,7 +119,10 @@ impl Capacity {
     ///
     /// At 0, or beyond the bits of a word.
     pub const fn drivers(mut self, drivers: usize) -> Self {
-        assert!(drivers > 0 && drivers <= usize::BITS as usize);
+        assert!(
+            drivers > 0 && drivers <= usize::BITS as usize,
+            "drivers are the bits of a word"
+        );
         self.drivers = drivers;
         self
     }
@@ -129,7 +134,11 @@ impl Capacity {
     ///
     /// At 0, or beyond [`Workload::COUNT`](crate::Workload::COUNT).
     pub const fn workloads(mut self, workloads: usize) -> Self {
-        assert!(workloads > 0 && workloads <= crate::Workload::COUNT);
+        assert!(workloads > 0, "a machine needs a change counter");
+        assert!(
+            workloads <= crate::Workload::COUNT,
+            "there are eight kinds of work"
+        );
         self.workloads = workloads;
         self
     }
@@ -152,7 +161,10 @@ impl Capacity {
     ///
     /// At 0, or beyond [`Version::BITS`](crate::Version::BITS).
     pub const fn version_bits(mut self, bits: u32) -> Self {
-        assert!(bits >= 1 && bits <= crate::lifecycle::VERSION_BITS);
+        assert!(
+            bits >= 1 && bits <= crate::lifecycle::VERSION_BITS,
+            "a version has from 1 to `Version::BITS` bits"
+        );
         self.version_bits = bits;
         self
     }

@@ -5,7 +5,9 @@ use core::{any::TypeId, fmt, marker::PhantomData};
 /// A field of a state, made by [`field!`](crate::field).
 pub struct Field<C, U> {
     pub(crate) info: &'static FieldInfo,
-    types: PhantomData<fn(C) -> U>,
+    /// Exactly these two types: with a supertype, `project` would write what the state must not hold.
+    container: PhantomData<fn(C) -> C>,
+    field: PhantomData<fn(U) -> U>,
 }
 
 impl<C, U> Clone for Field<C, U> {
@@ -53,13 +55,9 @@ impl<C: 'static, U: 'static> Field<C, U> {
     ///
     /// `N::OFFSET` is the offset in `C` of a field of type `U`: R6.
     #[doc(hidden)]
-    pub const unsafe fn new<N: FieldName + Copy>(_name: N, _place: fn(&C) -> *const U) -> Self {
+    pub const unsafe fn new<N: FieldName + Copy>(_name: N, _place: fn(&mut C) -> *mut U) -> Self {
         Field {
             info: const {
-                assert!(
-                    N::OFFSET % align_of::<U>() == 0 && align_of::<C>() >= align_of::<U>(),
-                    "a field of a packed struct has no reference"
-                );
                 &FieldInfo {
                     container: TypeId::of::<C>(),
                     field: TypeId::of::<U>(),
@@ -67,12 +65,16 @@ impl<C: 'static, U: 'static> Field<C, U> {
                     name: N::NAME,
                 }
             },
-            types: PhantomData,
+            container: PhantomData,
+            field: PhantomData,
         }
     }
 }
 
 /// Names a field of a state: `field!(Foo, http)`, for [`Batch::project`](crate::Batch::project).
+///
+/// The field must be one that safe code can borrow: not one of a union, nor one of a packed struct that may be
+/// unaligned.
 #[macro_export]
 macro_rules! field {
     ($container:ty, $field:tt) => {{
@@ -86,12 +88,14 @@ macro_rules! field {
                 ::core::stringify!($field)
             );
         }
-        // SAFETY: R6: the offset and the place are of the same field, and a raw reference is never coerced, so the
-        // type is the field's own.
-        unsafe {
-            $crate::Field::new(Name, |container: &$container| {
-                &raw const container.$field
-            })
-        }
+        // Safe code, so that the compiler refuses what a batch could not give a closure either. The borrow has a line
+        // of its own: there it is not coerced, and `*mut` is invariant, so the type is the field's own.
+        let place = |container: &mut $container| {
+            let field = &mut container.$field;
+            &raw mut *field
+        };
+        // SAFETY: R6: the offset and the place are of the same field.
+        let field: $crate::Field<$container, _> = unsafe { $crate::Field::new(Name, place) };
+        field
     }};
 }

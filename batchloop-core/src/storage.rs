@@ -406,28 +406,38 @@ impl<
 #[macro_export]
 macro_rules! storage {
     ($(#[$meta:meta])* $visibility:vis static $name:ident: $state:ty = $capacity:expr) => {
+        // Types have names of their own, so this one disturbs nobody. It has the capacity computed once: a mistake in
+        // it is one error and not one for each array.
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, dead_code)]
+        struct $name {}
+
+        impl $name {
+            const CAPACITY: $crate::Capacity = $capacity;
+        }
+
         $(#[$meta])*
         $visibility static $name: $crate::Home<
             $crate::Storage<
                 $state,
-                { $crate::Capacity::slot_count(&$capacity) },
-                { $crate::Capacity::set_words(&$capacity) },
-                { $crate::Capacity::nodes(&$capacity) },
-                { $crate::Capacity::kin(&$capacity) },
-                { $crate::Capacity::shards(&$capacity) },
-                { $crate::Capacity::scratch(&$capacity) },
+                { $name::CAPACITY.slot_count() },
+                { $name::CAPACITY.set_words() },
+                { $name::CAPACITY.nodes() },
+                { $name::CAPACITY.kin() },
+                { $name::CAPACITY.shards() },
+                { $name::CAPACITY.scratch() },
             >,
         > = {
             static STORAGE: $crate::Storage<
                 $state,
-                { $crate::Capacity::slot_count(&$capacity) },
-                { $crate::Capacity::set_words(&$capacity) },
-                { $crate::Capacity::nodes(&$capacity) },
-                { $crate::Capacity::kin(&$capacity) },
-                { $crate::Capacity::shards(&$capacity) },
-                { $crate::Capacity::scratch(&$capacity) },
+                { $name::CAPACITY.slot_count() },
+                { $name::CAPACITY.set_words() },
+                { $name::CAPACITY.nodes() },
+                { $name::CAPACITY.kin() },
+                { $name::CAPACITY.shards() },
+                { $name::CAPACITY.scratch() },
             > = $crate::Storage::new();
-            $crate::Home { storage: &STORAGE, capacity: $capacity }
+            $crate::Home { storage: &STORAGE, capacity: $name::CAPACITY }
         };
     };
 }

@@ -1,0 +1,9 @@
+use batchloop_core::{Field, field};
+
+struct Job {
+    callback: fn(&str),
+}
+
+fn main() {
+    let _wider: Field<Job, fn(&'static str)> = field!(Job, callback);
+}

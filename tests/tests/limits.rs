@@ -1,0 +1,315 @@
+//! What happens at each limit of a machine.
+
+use std::panic::{UnwindSafe, catch_unwind};
+
+use batchloop_core::{
+    Capacity, ChildError, DriversTaken, Fault, FrameCell, Full, Index, Kin, Machine, Node, Parts,
+    Payload, Place, Progress, Shard, Shared, SignalError, Step, TooShort, Turn, Version, Word,
+    Wrap, field, point,
+};
+
+/// Why the capacity is refused. In a `const` the same words are an error of the compiler.
+fn refusal(capacity: impl FnOnce() -> Capacity + UnwindSafe) -> &'static str {
+    let panic = catch_unwind(capacity).expect_err("it is refused");
+    panic.downcast_ref::<&str>().expect("a plain message")
+}
+
+#[test]
+fn a_machine_has_from_one_slot_to_31_bits_of_them() {
+    const MOST: usize = (1 << 31) - 1;
+    assert_eq!(refusal(|| Capacity::slots(0)), "a machine needs a slot");
+    assert_eq!(Capacity::slots(1).slot_count(), 1);
+    assert_eq!(Capacity::slots(MOST).slot_count(), MOST);
+    let message = refusal(|| Capacity::slots(MOST + 1));
+    assert_eq!(message, "slots are numbered with 31 bits");
+}
+
+#[test]
+fn points_and_scopes_are_numbered_with_15_bits() {
+    const MOST: usize = (1 << 15) - 1;
+    let capacity = Capacity::slots(1).points(MOST).scopes(MOST);
+    assert_eq!(capacity.nodes(), 1 + 2 * MOST);
+    let message = refusal(|| Capacity::slots(1).points(MOST + 1));
+    assert_eq!(message, "points are numbered with 15 bits");
+    let message = refusal(|| Capacity::slots(1).scopes(MOST + 1));
+    assert_eq!(message, "scopes are numbered with 15 bits");
+}
+
+#[test]
+fn a_batch_has_room_for_one_state_and_at_most_for_all() {
+    let message = refusal(|| Capacity::slots(1).batch(0));
+    assert_eq!(message, "a batch needs room for a state");
+    let all = Capacity::slots(100).batch(100);
+    assert_eq!(Capacity::slots(100).batch(usize::MAX), all);
+    assert!(Capacity::slots(100).batch(99).scratch() < all.scratch());
+}
+
+#[test]
+fn drivers_are_the_bits_of_a_word() {
+    const MOST: usize = usize::BITS as usize;
+    let one = Capacity::slots(1).drivers(1).scratch();
+    assert_eq!(Capacity::slots(1).drivers(MOST).scratch(), MOST * one);
+    for drivers in [0, MOST + 1] {
+        let message = refusal(move || Capacity::slots(1).drivers(drivers));
+        assert_eq!(message, "drivers are the bits of a word");
+    }
+}
+
+#[test]
+fn a_version_has_from_one_bit_to_all_that_the_word_has_left() {
+    assert_eq!(Version::BITS, usize::BITS - 8);
+    for bits in [0, Version::BITS + 1] {
+        let message = refusal(move || Capacity::slots(1).version_bits(bits));
+        assert_eq!(message, "a version has from 1 to `Version::BITS` bits");
+    }
+    for bits in [1, 2, Version::BITS] {
+        let capacity = Capacity::slots(1).version_bits(bits);
+        let machine: Machine<u8> = Machine::heap(capacity);
+        let first = machine.allocate(1).unwrap();
+        machine.release(first).unwrap();
+        assert!(!machine.is_live(first));
+        assert_eq!(machine.release(first), Err(SignalError::Stale(())));
+    }
+}
+
+#[test]
+fn a_slot_whose_versions_are_used_up_starts_again_or_retires() {
+    let capacity = Capacity::slots(1).version_bits(2);
+    let reusing: Machine<u8> = Machine::heap(capacity.wrap(Wrap::Reuse));
+    let first = reusing.allocate(1).unwrap();
+    reusing.release(first).unwrap();
+    let second = reusing.allocate(2).unwrap();
+    assert!(!reusing.is_live(first));
+    reusing.release(second).unwrap();
+    // The odds that `Wrap::Reuse` states: here they are one in two.
+    let third = reusing.allocate(3).unwrap();
+    assert_eq!(third, first);
+
+    let retiring: Machine<u8> = Machine::heap(capacity.wrap(Wrap::Retire));
+    for _ in 0..2 {
+        let state = retiring.allocate(1).unwrap();
+        retiring.release(state).unwrap();
+    }
+    assert_eq!(retiring.allocate(3), Err(Full(3)));
+    assert_eq!(retiring.live(), 0);
+}
+
+#[test]
+fn a_full_machine_gives_the_value_back_and_rings_when_there_is_room() {
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(2).parents(true));
+    let first = machine.allocate(1).unwrap();
+    let parent = machine.lineage(first);
+    machine.allocate_child(2, parent).unwrap();
+    assert_eq!(machine.allocate(3), Err(Full(3)));
+    assert_eq!(machine.allocate_child(3, parent), Err(ChildError::Full(3)));
+    let before = machine.counter().snapshot();
+    machine.release(first).unwrap();
+    assert!(machine.counter().moved_since(before));
+    assert_eq!(machine.allocate(3).unwrap().slot(), 0);
+}
+
+#[test]
+fn a_machine_without_parents_refuses_children() {
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(2));
+    let first = machine.allocate(1).unwrap();
+    let refused = machine.allocate_child(2, machine.lineage(first));
+    assert_eq!(refused, Err(ChildError::NoParents(2)));
+}
+
+#[test]
+fn a_machine_has_no_more_drivers_than_asked_for_and_takes_one_back() {
+    let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).drivers(2));
+    let (first, second) = (machine.driver().unwrap(), machine.driver().unwrap());
+    let refused = machine.driver().expect_err("there are two");
+    assert_eq!(refused, DriversTaken { capacity: 2 });
+    drop(first);
+    let third = machine.driver().expect("one has gone");
+    drop((second, third));
+}
+
+fn two_stages(cx: &mut Turn<'_, u8>) {
+    let new = cx.arrivals();
+    let once = cx.stage(point!("once"), new);
+    cx.stage(point!("twice"), once).release();
+}
+
+#[test]
+fn a_stage_too_many_leaves_its_states_where_they_were() {
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(1).points(1).scopes(1));
+    let state = machine.allocate(1).unwrap();
+    let mut driver = machine.driver().unwrap();
+    for _ in 0..2 {
+        let fault = driver.turn(two_stages);
+        assert_eq!(fault, Err(Fault::PointsExhausted { capacity: 1 }));
+        assert!(machine.is_live(state));
+        let text = machine.dump().to_string();
+        assert!(text.contains("active at \"once\""), "{text}");
+    }
+}
+
+#[test]
+fn a_scope_too_many_leaves_its_states_where_they_were() {
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(1).points(1).scopes(0));
+    let state = machine.allocate(1).unwrap();
+    let mut driver = machine.driver().unwrap();
+    for _ in 0..2 {
+        let fault = driver.turn(|cx| {
+            let new = cx.arrivals();
+            let once = cx.stage(point!("once"), new);
+            cx.scope(point!("deeper"), 0, |cx| {
+                cx.stage(point!("twice"), once).release();
+            });
+        });
+        assert_eq!(fault, Err(Fault::ScopesExhausted { capacity: 1 }));
+        assert!(machine.is_live(state));
+        let text = machine.dump().to_string();
+        assert!(text.contains("active at \"once\""), "{text}");
+    }
+}
+
+#[test]
+fn a_projection_too_many_leaves_its_states_where_they_were() {
+    struct Pair {
+        left: u8,
+        right: u8,
+    }
+    let machine: Machine<Pair> = Machine::heap(Capacity::slots(1).points(1).scopes(0));
+    let state = machine.allocate(Pair { left: 1, right: 2 }).unwrap();
+    let mut driver = machine.driver().unwrap();
+    let fault = driver.turn(|cx| {
+        let left = cx.arrivals().project(field!(Pair, left));
+        let pair = left.for_each(|left, _| assert_eq!(*left, 1));
+        let right = pair
+            .unproject(field!(Pair, left))
+            .project(field!(Pair, right));
+        right.advance(|right, _| unreachable!("{right}"));
+    });
+    assert_eq!(fault, Err(Fault::ShapesExhausted { capacity: 1 }));
+    let found = machine.signal(state, |pair| {
+        assert_eq!(pair.right, 2);
+        batchloop_core::Reaction::Ignore
+    });
+    assert!(found.is_ok());
+}
+
+#[test]
+fn what_a_batch_has_no_room_for_is_for_the_next_turn() {
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(10).points(1).batch(4));
+    for number in 0..10 {
+        machine.allocate(number).unwrap();
+    }
+    let mut driver = machine.driver().unwrap();
+    let mut seen = Vec::new();
+    let mut progress = Vec::new();
+    for _ in 0..3 {
+        let turn = driver.turn(|cx| {
+            cx.arrivals().advance(|number, _| {
+                seen.push(*number);
+                Step::Release
+            });
+        });
+        progress.push(turn.unwrap());
+    }
+    assert_eq!(seen, (0..10).collect::<Vec<u8>>());
+    assert_eq!(progress, [Progress::More, Progress::More, Progress::Quiet]);
+}
+
+#[test]
+fn no_batch_is_larger_than_asked_for_however_much_room_is_left() {
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(100).points(30).batch(4));
+    for number in 0..100 {
+        machine.allocate(number).unwrap();
+    }
+    let mut sizes = Vec::new();
+    let turn = machine.driver().unwrap().turn(|cx| {
+        while machine.live() > 0 {
+            let batch = cx.arrivals();
+            sizes.push(batch.len());
+            batch.release();
+        }
+    });
+    assert!(turn.is_ok());
+    assert_eq!(sizes, [4; 25]);
+}
+
+/// Slices for this capacity.
+fn parts(capacity: Capacity) -> Parts<u8> {
+    fn slice<E>(count: usize, element: impl FnMut() -> E) -> &'static mut [E] {
+        Vec::leak(std::iter::repeat_with(element).take(count).collect())
+    }
+    let slots = capacity.slot_count();
+    Parts {
+        frame: Box::leak(Box::new(FrameCell::EMPTY)),
+        payloads: slice(slots, || Payload::EMPTY),
+        lives: slice(slots, || Word::EMPTY),
+        places: slice(slots, || Place::EMPTY),
+        sets: slice(capacity.set_words(), || Word::EMPTY),
+        nodes: slice(capacity.nodes(), || Node::EMPTY),
+        kin: slice(capacity.kin(), || Kin::EMPTY),
+        shards: slice(capacity.shards(), || Shard::EMPTY),
+        scratch: slice(capacity.scratch(), || Index::EMPTY),
+    }
+}
+
+#[test]
+fn slices_that_are_too_short_are_named() {
+    const CAPACITY: Capacity = Capacity::slots(70)
+        .points(2)
+        .scopes(1)
+        .batch(8)
+        .workloads(2)
+        .parents(true);
+    type Shorten = fn(Parts<u8>) -> Parts<u8>;
+    fn all_but_one<E>(slice: &'static mut [E]) -> &'static mut [E] {
+        let (_, rest) = slice.split_first_mut().expect("it has elements");
+        rest
+    }
+    let shortened: [(&str, usize, Shorten); 8] = [
+        ("payloads", 70, |mut parts| {
+            parts.payloads = all_but_one(parts.payloads);
+            parts
+        }),
+        ("lives", 70, |mut parts| {
+            parts.lives = all_but_one(parts.lives);
+            parts
+        }),
+        ("places", 70, |mut parts| {
+            parts.places = all_but_one(parts.places);
+            parts
+        }),
+        ("sets", CAPACITY.set_words(), |mut parts| {
+            parts.sets = all_but_one(parts.sets);
+            parts
+        }),
+        ("nodes", 4, |mut parts| {
+            parts.nodes = all_but_one(parts.nodes);
+            parts
+        }),
+        ("kin", 70, |mut parts| {
+            parts.kin = all_but_one(parts.kin);
+            parts
+        }),
+        ("shards", 1, |mut parts| {
+            parts.shards = all_but_one(parts.shards);
+            parts
+        }),
+        ("scratch", 19, |mut parts| {
+            parts.scratch = all_but_one(parts.scratch);
+            parts
+        }),
+    ];
+    for (part, needed, shorten) in shortened {
+        let machine: Result<Machine<u8>, TooShort> = shorten(parts(CAPACITY)).machine(CAPACITY);
+        let found = needed - 1;
+        assert_eq!(
+            machine.expect_err("it is too short"),
+            TooShort {
+                part,
+                needed,
+                found
+            }
+        );
+    }
+    let machine: Result<Machine<u8>, TooShort> = parts(CAPACITY).machine(CAPACITY);
+    assert_eq!(machine.expect("that is enough").capacity(), 70);
+}
