@@ -1,0 +1,6 @@
+//! Whole machines beside naive models, on random programs.
+#![cfg(all(feature = "alloc", not(loom)))]
+
+mod batches;
+mod slab;
+mod world;
