@@ -2,5 +2,8 @@
 #![cfg(all(feature = "alloc", not(loom)))]
 
 mod batches;
+mod fairness;
+mod plans;
 mod slab;
+mod traversals;
 mod world;
