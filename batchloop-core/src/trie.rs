@@ -239,6 +239,17 @@ impl Cursor {
         }
         let first = frame.node(self.parent).first_child.load(Ordering::Acquire);
         let known = find(frame, first, point, iteration);
+        if known.is_some()
+            && let Some((node, skipped)) = find(frame, self.successor(frame), point, iteration)
+        {
+            // Another worker has appended it since `next` was read.
+            frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
+            self.last = node;
+            return Ok(Visit {
+                node,
+                diverged: None,
+            });
+        }
         let (node, predecessor) = match known {
             Some((node, _)) => (node, None),
             None => append(frame, self.parent, point, iteration)?,
