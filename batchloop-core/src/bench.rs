@@ -329,6 +329,10 @@ impl<A: Access> Bench<A> {
         });
         if left.remain {
             self.backlog.set(true);
+            if A::SHARED {
+                // While the take went on, the point looked empty to other drivers, who may be about to sleep.
+                self.frame.counter.ring();
+            }
         }
         if end == first {
             return arrivals;
