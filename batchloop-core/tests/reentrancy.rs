@@ -79,6 +79,7 @@ on_both! {
     a_claimed_state_that_is_released_does_not_come: releases_claimed,
     an_owned_state_that_is_released_does_not_come: releases_owned,
     the_next_tenant_of_a_slot_of_the_batch_is_not_taken_for_the_first: reuses_the_slot,
+    the_next_tenant_of_a_slot_of_an_unseen_batch_does_not_move_with_it: moves_unseen,
     the_next_tenant_keeps_its_events_when_its_slot_is_in_a_batch: keeps_events,
     a_state_that_has_been_worked_on_can_be_woken_by_a_later_one: wakes_an_earlier_one,
     a_state_that_is_still_to_come_is_not_run_twice_for_a_wake: wakes_a_later_one,
@@ -206,6 +207,24 @@ fn reuses_the_slot<A: Admits<Name>>(mut fixture: Fixture<A>) {
     });
     assert_eq!(seen, ["ant", "cow"], "the new state is at the entrance");
     assert_eq!(progress, Progress::More);
+    assert_eq!(arrivals(&mut fixture.driver), [("dog", Events::NONE)]);
+}
+
+/// No closure has seen the batch when one of its states ends and the slot is used again.
+fn moves_unseen<A: Admits<Name>>(mut fixture: Fixture<A>) {
+    let (machine, bee) = (fixture.machine, fixture.handles[1]);
+    let mut seen = Vec::new();
+    let turn = fixture.driver.turn(|cx| {
+        let unseen = cx.waiting::<Name>(work());
+        machine.release(bee).unwrap();
+        assert_eq!(machine.allocate(Name("dog")).unwrap().slot(), bee.slot());
+        cx.stage(point!("further"), unseen).advance(|name, _| {
+            seen.push(name.0);
+            Step::Wait
+        });
+    });
+    assert_eq!(turn, Ok(Progress::More));
+    assert_eq!(seen, ["ant", "cow"]);
     assert_eq!(arrivals(&mut fixture.driver), [("dog", Events::NONE)]);
 }
 

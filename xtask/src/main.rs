@@ -124,6 +124,10 @@ impl Bench {
         let program = self.build(&mutation.killer);
         let verdict = program.and_then(|program| self.run(&mutation.killer, &program));
         fs::write(&path, source).map_err(display)?;
+        for found in ["proptest-regressions", "tests/proptest-regressions"] {
+            // It is there only if a property failed.
+            let _ = fs::remove_dir_all(self.tree.join("batchloop-core").join(found));
+        }
         verdict
     }
 
@@ -172,6 +176,10 @@ impl Bench {
             .args(["--exact", &killer.test])
             .current_dir(self.tree.join("batchloop-core"))
             .env("LOOM_MAX_PREEMPTIONS", "3")
+            .env("RUST_BACKTRACE", "0")
+            // What is found must not be chance.
+            .env("PROPTEST_RNG_SEED", "1")
+            .env("PROPTEST_MAX_SHRINK_ITERS", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

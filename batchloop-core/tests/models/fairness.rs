@@ -3,7 +3,25 @@
 use batchloop_core::*;
 use proptest::prelude::*;
 
-use super::world::{POINTS, points};
+/// More than can share the scratch space by halves.
+const POINTS: usize = 12;
+
+fn points() -> [&'static ProgramPoint; POINTS] {
+    [
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+        point!(),
+    ]
+}
 
 /// Where a state lives, and when it ran last.
 struct Busy {
@@ -85,7 +103,7 @@ fn settle<A: Access>(driver: &mut Driver<Busy, A>, homes: &[usize]) {
 }
 
 fn homes() -> impl Strategy<Value = Vec<usize>> {
-    prop::collection::vec(0..POINTS, 1..40)
+    prop::collection::vec(0..POINTS, 1..80)
 }
 
 fn most_at_one_point(homes: &[usize]) -> usize {
