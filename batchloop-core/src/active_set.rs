@@ -239,3 +239,6 @@ pub(crate) fn slots(base: usize, mut bits: usize) -> impl Iterator<Item = usize>
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(all(test, loom))]
+mod interleavings;

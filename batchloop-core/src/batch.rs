@@ -29,7 +29,8 @@ pub enum Step {
 /// A batch owns its states' places, not their contents: a hook may still reach a state of a batch until its closure
 /// runs. A state that a hook works on at that very moment, or has ended, is left out then.
 ///
-/// A batch that is dropped loses nothing: its states go back to the point that they came from, active.
+/// A batch that is dropped loses nothing: its states go back to the point that they came from, active. One that is
+/// leaked, as by [`core::mem::forget`], keeps its states for ever.
 ///
 /// Batches belong to their turn. Keeping one does not compile:
 ///
@@ -116,7 +117,8 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     ///
     /// # Panics
     ///
-    /// If `work` does: that state is released, the others go back to their points, active, and the panic goes on.
+    /// If `work` does: that state is released, the others go back to their points, active, and the panic goes on. The
+    /// same if a state that is released panics when it is dropped; its slot is free all the same.
     ///
     /// ```
     /// # use batchloop_core::*;

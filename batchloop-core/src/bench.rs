@@ -405,7 +405,8 @@ impl<A: Access> Bench<A> {
         if left.remain {
             self.backlog.set(true);
             if A::SHARED && self.frame.capacity.drivers > 1 {
-                // Another driver may be asleep that can take the rest.
+                // While the take went on, the point looked empty to other drivers, who may be about to sleep; and one
+                // that sleeps can take the rest.
                 self.frame.count_change::<A>(set);
             }
         }

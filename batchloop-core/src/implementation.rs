@@ -94,6 +94,9 @@
 //! A set that is not empty counts no further change. That is enough: whoever set the first bit counted it, and a
 //! driver that has not taken the bits since has not slept either.
 //!
+//! While a driver takes from a set, its root is zero, and other drivers may find it empty and sleep. What the take
+//! leaves behind is therefore counted as one more change.
+//!
 //! # The trie
 //!
 //! A node is a point, an iteration and a parent. Nodes are appended, never moved or removed. The cursor of a scope

@@ -184,6 +184,10 @@ impl<T, A: Access> Machine<T, A> {
     /// # Errors
     ///
     /// `Stale` if it has ended already, `Busy` if somebody works on it.
+    ///
+    /// # Panics
+    ///
+    /// If the state does when it is dropped; it has ended all the same.
     #[doc(alias = "cancel")]
     pub fn release(&self, handle: Handle<T>) -> Result<(), SignalError<()>> {
         let Ok((slot, version)) = self.check(handle) else {

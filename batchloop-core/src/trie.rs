@@ -199,24 +199,25 @@ impl Cursor {
         point: &'static ProgramPoint,
         iteration: u32,
     ) -> Option<u16> {
-        let next = self.successor(frame)?;
-        if !frame.node(next).is(point, iteration) {
+        let next = self.successor(frame);
+        if next == ROOT || !frame.node(next).is(point, iteration) {
             return None;
         }
         self.last = next;
         Some(next)
     }
 
+    /// The child that comes next; the root if there is none.
     #[inline(always)]
-    fn successor(&self, frame: &Frame) -> Option<u16> {
+    fn successor(&self, frame: &Frame) -> u16 {
         // ORDERING: Acquire; the partner is the Release store of the link in `append`.
-        let next = if self.last == ROOT {
-            let parent = frame.nodes.get(self.parent as usize)?;
-            parent.first_child.load(Ordering::Acquire)
-        } else {
-            frame.node(self.last).next.load(Ordering::Acquire)
-        };
-        (next != ROOT).then_some(next)
+        if self.last != ROOT {
+            return frame.node(self.last).next.load(Ordering::Acquire);
+        }
+        match frame.nodes.get(self.parent as usize) {
+            Some(parent) => parent.first_child.load(Ordering::Acquire),
+            None => ROOT,
+        }
     }
 
     /// Goes to the child with this point and iteration, and appends it if the recorded list ends here.
@@ -238,7 +239,7 @@ impl Cursor {
                 diverged: None,
             });
         }
-        let next = self.successor(frame).unwrap_or(ROOT);
+        let next = self.successor(frame);
         let found = Site { point, iteration };
         if let Some((node, skipped)) = find(frame, next, point, iteration) {
             frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
@@ -250,6 +251,17 @@ impl Cursor {
         }
         let first = frame.node(self.parent).first_child.load(Ordering::Acquire);
         let known = find(frame, first, point, iteration);
+        if known.is_some()
+            && let Some((node, skipped)) = find(frame, self.successor(frame), point, iteration)
+        {
+            // Another worker has appended it since `next` was read.
+            frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
+            self.last = node;
+            return Ok(Visit {
+                node,
+                diverged: None,
+            });
+        }
         let (node, predecessor) = match known {
             Some((node, _)) => (node, None),
             None => append(frame, self.parent, point, iteration)?,
@@ -283,9 +295,10 @@ impl Cursor {
         if parent.complete.load(Ordering::Relaxed) == 0 {
             parent.complete.store(1, Ordering::Relaxed);
         }
-        let Some(mut next) = self.successor(frame) else {
+        let mut next = self.successor(frame);
+        if next == ROOT {
             return;
-        };
+        }
         let mut skipped = 0;
         while next != ROOT {
             skipped += 1;

@@ -60,11 +60,12 @@ impl<T, A: Access> Driver<T, A> {
     /// # Errors
     ///
     /// The first [`Fault`] of the turn. The entry point ran to its end all the same, no state was lost, and the
-    /// driver may go on.
+    /// driver may go on, with another turn before it sleeps.
     ///
     /// # Panics
     ///
-    /// If the entry point does; states that it had in hand are back at their points, and the driver may go on.
+    /// If the entry point does; states that it had in hand are back at their points, and the driver may go on, with
+    /// another turn before it sleeps.
     pub fn turn(
         &mut self,
         entry: impl for<'t> FnOnce(&mut Turn<'t, T, A>),

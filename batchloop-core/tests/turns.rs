@@ -70,3 +70,78 @@ fn the_article_in_small() {
     assert_eq!(done, (0..1000).collect::<Vec<_>>());
     assert_eq!(machine.live(), 0);
 }
+
+/// Of two states of one point, each turn brings one by arrival and finds the other waiting.
+#[test]
+fn a_batch_is_in_address_order() {
+    let machine: Machine<u32> = Machine::heap(Capacity::slots(20).points(2).scopes(0));
+    let mut driver = machine.driver().unwrap();
+    let mut orders = Vec::new();
+    let mut turn = |first: &dyn Fn(u32) -> bool| {
+        let turn = driver.turn(|cx| {
+            let (some, others) = cx.arrivals().partition(|number, _| first(*number));
+            drop(others);
+            let mut order = Vec::new();
+            cx.stage(point!("all"), some).advance(|number, _| {
+                order.push(*number);
+                Step::Wait
+            });
+            orders.push(order);
+        });
+        turn.unwrap();
+    };
+    let handles: Vec<_> = (0..20)
+        .map(|number| machine.allocate(number).unwrap())
+        .collect();
+    turn(&|number| number % 3 == 0);
+    for handle in handles {
+        machine.wake(handle).unwrap();
+    }
+    turn(&|number| number % 3 == 1);
+    turn(&|_| true);
+    let expected: Vec<Vec<u32>> = vec![
+        (0..20).filter(|number| number % 3 == 0).collect(),
+        (0..20).filter(|number| number % 3 != 2).collect(),
+        (0..20).filter(|number| number % 3 == 2).collect(),
+    ];
+    assert_eq!(orders, expected);
+}
+
+#[test]
+fn a_wake_from_elsewhere_is_for_the_very_next_turn() {
+    let machine: Machine<u32> = Machine::heap(Capacity::slots(2).points(1).scopes(0));
+    let mut driver = machine.driver().unwrap();
+    let handle = machine.allocate(7).unwrap();
+    let mut seen = 0;
+    let mut turn = || {
+        let progress = driver.turn(|cx| {
+            cx.arrivals().advance(|_, _| {
+                seen += 1;
+                Step::Wait
+            });
+        });
+        (progress.unwrap(), driver.watch())
+    };
+    let (progress, before) = turn();
+    assert_eq!(progress, Progress::Quiet);
+    let waker = machine.waker(handle);
+    let elsewhere = std::thread::spawn(move || waker.wake());
+    assert_eq!(elsewhere.join().unwrap(), Ok(()));
+    assert!(before.has_moved());
+    assert_eq!(turn().0, Progress::Quiet, "it has been looked at");
+    assert_eq!(turn().0, Progress::Quiet);
+    assert_eq!(seen, 2);
+}
+
+#[test]
+fn a_machine_has_no_more_drivers_than_room_for_them() {
+    let machine: Machine<u32, Shared> = Machine::heap(Capacity::slots(1).drivers(2));
+    let first = machine.driver().unwrap();
+    let second = machine.driver().unwrap();
+    let taken = machine.driver().err();
+    assert_eq!(taken, Some(DriversTaken { capacity: 2 }));
+    drop(first);
+    let third = machine.driver().unwrap();
+    assert!(machine.driver().is_err());
+    drop((second, third));
+}

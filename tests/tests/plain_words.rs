@@ -5,8 +5,8 @@
 use std::{sync::mpsc, thread};
 
 use batchloop_core::{
-    Batch, Capacity, Context, Driver, Hook, Machine, Progress, Reaction, Shared, Step, Turn, Waker,
-    field, point, storage,
+    Batch, Capacity, Context, Driver, Hook, Machine, Progress, Reaction, Shared, SignalError, Step,
+    Turn, Waker, field, point, storage,
 };
 
 #[derive(Debug)]
@@ -99,7 +99,11 @@ fn wait<'t>(
 
 fn cook(cx: &mut Turn<'_, Dish>) {
     cx.arrivals().advance(|dish, _| {
-        let _ = dish.done.signal(dish.size * 10);
+        // The order may be locked at this moment, by its waiter or for the dump.
+        let mut size = dish.size * 10;
+        while let Err(SignalError::Busy(again)) = dish.done.signal(size) {
+            size = again;
+        }
         Step::Release
     });
 }

@@ -315,3 +315,30 @@ fn the_readme_and_the_crate_show_the_same_example() {
     assert!(!example.is_empty());
     assert_eq!(first_example(&docs.join("\n")), example);
 }
+
+#[test]
+fn mutations_apply_to_the_sources_and_name_tests_that_exist() {
+    let mutations = xtask::mutations(&root()).expect("the list can be read");
+    assert!(mutations.len() >= 25, "the list is there");
+    let sources = sources();
+    let mut names = BTreeSet::new();
+    let mut complaints = Vec::new();
+    for mutation in &mutations {
+        if !names.insert(&mutation.name) {
+            complaints.push(format!("{} is there twice", mutation.name));
+        }
+        match fs::read_to_string(root().join(mutation.path())) {
+            Ok(source) => complaints.extend(mutation.apply(&source).err()),
+            Err(error) => complaints.push(format!("{}: {error}", mutation.name)),
+        }
+        let test = &mutation.killer.test;
+        let name = test.rsplit("::").next().unwrap_or(test);
+        let exists = sources.iter().any(|source| {
+            source.path.starts_with("batchloop-core/") && has_word(&source.text, name)
+        });
+        if !exists {
+            complaints.push(format!("{}: there is no test {test}", mutation.name));
+        }
+    }
+    assert_tidy(complaints);
+}

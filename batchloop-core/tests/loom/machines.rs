@@ -1,24 +1,18 @@
-//! Every interleaving of small programs on whole machines, by loom.
-//!
-//! ```text
-//! RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 \
-//!     cargo test --release -p batchloop-core --features alloc --lib --test loom
-//! ```
-//!
-//! Loom explores orderings as the C11 model allows them, within the bound on preemptions. A lost wake-up shows as a
-//! count that is never reached; two holders of one state show as a race on the payload's witness.
-#![cfg(loom)]
+//! Wake, take, signal and release, in pairs and triples.
 
 use batchloop_core::*;
 use loom::{
     sync::{
-        Arc, Condvar, Mutex,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     thread,
 };
 
+use super::quiet;
+
 /// A state that ends when it has seen the value it waits for.
+#[derive(Debug)]
 struct Waits {
     value: Arc<AtomicU32>,
     until: u32,
@@ -36,10 +30,6 @@ fn wait_for_value<A: Access>(cx: &mut Turn<'_, Waits, A>) {
             Step::Wait
         }
     });
-}
-
-fn quiet<T, A: Access>(driver: &mut Driver<T, A>, entry: impl for<'t> Fn(&mut Turn<'t, T, A>)) {
-    while driver.turn(&entry) == Ok(Progress::More) {}
 }
 
 /// A machine with one state, at its point, that waits for the value 1.
@@ -214,77 +204,183 @@ fn release_from_outside_meets_a_worker_and_the_next_tenant() {
     });
 }
 
+/// A hook that does not wake, on a state that is in a batch, or about to be.
 #[test]
-fn two_allocations_get_two_slots() {
+fn a_hook_that_ignores_takes_no_activation_away() {
     loom::model(|| {
-        let machine: Machine<u32, Shared> = Machine::heap(Capacity::slots(2).points(1).scopes(0));
-        let other = thread::spawn(move || machine.allocate(1).unwrap());
-        let one = machine.allocate(2).unwrap();
-        let another = other.join().unwrap();
-        assert_ne!(one, another);
-        assert_eq!(machine.allocate(3), Err(Full(3)));
-    });
-}
-
-#[test]
-fn whoever_saw_a_full_slab_is_rung_for() {
-    loom::model(|| {
-        let machine: Machine<u32, Shared> = Machine::heap(Capacity::slots(1).points(1).scopes(0));
-        let first = machine.allocate(1).unwrap();
-        let other = thread::spawn(move || machine.release(first).unwrap());
-        let before = machine.counter().snapshot();
-        let full = machine.allocate(2).is_err();
-        other.join().unwrap();
-        assert!(!full || machine.counter().moved_since(before));
-    });
-}
-
-/// A bell that a thread can sleep on.
-struct Gong {
-    rung: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Bell for Gong {
-    fn ring(&self) {
-        *self.rung.lock().unwrap() = true;
-        self.changed.notify_one();
-    }
-}
-
-impl Gong {
-    fn wait(&self) {
-        let mut rung = self.rung.lock().unwrap();
-        while !*rung {
-            rung = self.changed.wait(rung).unwrap();
-        }
-        *rung = false;
-    }
-}
-
-/// A lost wake-up is a sleep that never ends, which loom reports as a deadlock.
-#[test]
-fn nobody_sleeps_through_a_change() {
-    loom::model(|| {
-        let counter: &'static ChangeCounter = Box::leak(Box::new(ChangeCounter::new()));
-        let gong: &'static Gong = Box::leak(Box::new(Gong {
-            rung: Mutex::new(false),
-            changed: Condvar::new(),
-        }));
-        counter.set_bell(gong).unwrap();
-        let work = Arc::new(AtomicU32::new(0));
-        let done = work.clone();
+        let machine: Machine<Counts, Shared> =
+            Machine::heap(Capacity::slots(1).points(1).scopes(0));
+        let ended = Arc::new(AtomicU32::new(0));
+        let handle = machine.allocate(Counts(2, ended.clone())).unwrap();
         let other = thread::spawn(move || {
-            work.store(1, Ordering::Relaxed);
-            counter.ring();
+            // Whether it comes too late, or finds the state busy, makes no difference.
+            let _ = machine.signal(handle, |_| Reaction::Ignore);
         });
-        loop {
-            let before = counter.snapshot();
-            if done.load(Ordering::Relaxed) == 1 {
-                break;
+        let mut driver = machine.driver().unwrap();
+        quiet(&mut driver, count_to_two);
+        other.join().unwrap();
+        quiet(&mut driver, count_to_two);
+        assert_eq!(ended.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn two_wakes_and_a_worker() {
+    loom::model(|| {
+        let (machine, handle, value, ended) = parked::<Shared>(1);
+        let early = machine.waker(handle);
+        let first = thread::spawn(move || {
+            let _ = early.wake();
+        });
+        let late = machine.waker(handle);
+        let second = thread::spawn(move || {
+            value.store(1, Ordering::Relaxed);
+            let _ = late.wake();
+        });
+        let mut driver = machine.driver().unwrap();
+        quiet(&mut driver, wait_for_value);
+        first.join().unwrap();
+        second.join().unwrap();
+        quiet(&mut driver, wait_for_value);
+        assert_eq!(ended.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// Of all who end a state, one does.
+#[test]
+fn two_releases_and_a_worker_end_a_state_once() {
+    loom::model(|| {
+        let (machine, handle, value, ended) = parked::<Shared>(1);
+        value.store(1, Ordering::Relaxed);
+        machine.wake(handle).unwrap();
+        let release = move || loop {
+            match machine.release(handle) {
+                Err(SignalError::Busy(())) => thread::yield_now(),
+                answer => break u32::from(answer.is_ok()),
             }
-            counter.sleep(before, || gong.wait());
+        };
+        let other = thread::spawn(release);
+        let mut driver = machine.driver().unwrap();
+        quiet(&mut driver, wait_for_value);
+        let ends = ended.load(Ordering::Relaxed) + release();
+        let ends = ends + other.join().unwrap();
+        assert_eq!(ends, 1);
+        quiet(&mut driver, wait_for_value);
+        assert_eq!(machine.live(), 0);
+    });
+}
+
+#[test]
+fn a_stale_event_does_not_reach_the_next_tenant() {
+    loom::model(|| {
+        let (machine, first, _, ended) = parked::<Shared>(1);
+        let other = thread::spawn(move || {
+            let posted = machine.post(first, Events::READABLE);
+            let by_token = machine.post_token(first.token(), Events::WRITABLE);
+            assert!(posted.is_ok() || by_token.is_err(), "stale is for ever");
+        });
+        machine.release(first).unwrap();
+        let next = Waits {
+            value: Arc::new(AtomicU32::new(0)),
+            until: 1,
+            ended: ended.clone(),
+        };
+        machine.allocate(next).unwrap();
+        let mut driver = machine.driver().unwrap();
+        let mut see = || {
+            let turn = driver.turn(|cx| {
+                cx.arrivals().advance(|_, me| {
+                    assert_eq!(me.events(), Events::NONE);
+                    Step::Wait
+                });
+            });
+            turn == Ok(Progress::More)
+        };
+        while see() {}
+        other.join().unwrap();
+        while see() {}
+        machine
+            .handles()
+            .for_each(|state| machine.release(state).unwrap());
+    });
+}
+
+#[test]
+fn a_signal_meets_a_release() {
+    loom::model(|| {
+        let (machine, handle, value, _) = parked::<Shared>(1);
+        let other = thread::spawn(move || {
+            loop {
+                match machine.signal(handle, |state| {
+                    state.until += 1;
+                    Reaction::Wake
+                }) {
+                    Err(SignalError::Busy(_)) => thread::yield_now(),
+                    _ => break,
+                }
+            }
+        });
+        while machine.release(handle) == Err(SignalError::Busy(())) {
+            thread::yield_now();
         }
         other.join().unwrap();
+        assert_eq!(machine.live(), 0);
+        assert_eq!(Arc::strong_count(&value), 1, "it has been dropped, once");
+        let mut driver = machine.driver().unwrap();
+        quiet(&mut driver, wait_for_value);
+    });
+}
+
+/// Printing locks each state for a moment.
+#[test]
+fn a_dump_meets_a_worker() {
+    loom::model(|| {
+        let (machine, handle, value, ended) = parked::<Shared>(1);
+        value.store(1, Ordering::Relaxed);
+        machine.wake(handle).unwrap();
+        let other = thread::spawn(move || {
+            let text = machine.dump().states().to_string();
+            assert!(text.lines().count() <= 2, "{text}");
+        });
+        let mut driver = machine.driver().unwrap();
+        quiet(&mut driver, wait_for_value);
+        other.join().unwrap();
+        quiet(&mut driver, wait_for_value);
+        assert_eq!(ended.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// The state goes from one point to another while it is woken: the wake finds it at either.
+#[test]
+fn a_wake_meets_a_state_that_moves_on() {
+    fn two_points(cx: &mut Turn<'_, Waits, Shared>) {
+        let new = cx.arrivals();
+        let first = cx.stage(point!("first"), new).advance(|_, _| Step::Next);
+        cx.stage(point!("second"), first).advance(|state, _| {
+            if state.value.load(Ordering::Relaxed) == state.until {
+                state.ended.fetch_add(1, Ordering::Relaxed);
+                return Step::Release;
+            }
+            Step::Wait
+        });
+    }
+    loom::model(|| {
+        let machine: Machine<Waits, Shared> = Machine::heap(Capacity::slots(1).points(2).scopes(0));
+        let (value, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let state = Waits {
+            value: value.clone(),
+            until: 1,
+            ended: ended.clone(),
+        };
+        let waker = machine.waker(machine.allocate(state).unwrap());
+        let other = thread::spawn(move || {
+            value.store(1, Ordering::Relaxed);
+            let _ = waker.wake();
+        });
+        let mut driver = machine.driver().unwrap();
+        quiet(&mut driver, two_points);
+        other.join().unwrap();
+        quiet(&mut driver, two_points);
+        assert_eq!(ended.load(Ordering::Relaxed), 1);
     });
 }

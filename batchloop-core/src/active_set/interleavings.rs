@@ -1,0 +1,100 @@
+//! Sets and takes that meet, under loom: no bit is lost, and no bit is taken twice.
+
+use std::{boxed::Box, vec::Vec};
+
+use loom::thread;
+
+use super::*;
+use crate::{access::Shared, bitmap::BITS};
+
+type Set = ActiveSet<'static, Shared>;
+
+/// A set over three leaves, and the same again for each thread.
+fn set() -> impl Fn() -> Set + Copy + Send {
+    let geometry: &'static Geometry = Box::leak(Box::new(Geometry::of(3 * BITS)));
+    let words: Vec<Word> = (0..geometry.words).map(|_| Word::empty()).collect();
+    let words: &'static [Word] = words.leak();
+    move || ActiveSet::new(geometry, words, 0)
+}
+
+fn take(set: &Set, room: usize) -> Vec<usize> {
+    let mut taken = Vec::new();
+    set.take(room, |base, bits| taken.extend(slots(base, bits)));
+    taken
+}
+
+/// Takes until the set says that it is empty.
+fn take_all(set: &Set, room: usize) -> Vec<usize> {
+    let mut taken = Vec::new();
+    while !set.is_empty() {
+        taken.extend(take(set, room));
+    }
+    taken
+}
+
+/// Two threads insert a slot each while a third takes; `before` is there already.
+fn inserts_and_takes(before: &'static [usize], slots: [usize; 2], room: usize) {
+    loom::model(move || {
+        let set = set();
+        for slot in before {
+            set().insert(*slot);
+        }
+        let inserters = slots.map(|slot| thread::spawn(move || set().insert(slot)));
+        let mut taken = take(&set(), room);
+        for inserter in inserters {
+            inserter.join().unwrap();
+        }
+        taken.extend(take_all(&set(), room));
+        taken.sort_unstable();
+        let mut expected = [before, &slots[..]].concat();
+        expected.sort_unstable();
+        assert_eq!(taken, expected);
+    });
+}
+
+#[test]
+fn a_take_between_two_inserts_loses_neither() {
+    inserts_and_takes(&[], [0, 1], usize::MAX);
+}
+
+#[test]
+fn a_take_between_inserts_into_two_leaves_loses_neither() {
+    inserts_and_takes(&[1], [0, BITS], usize::MAX);
+}
+
+#[test]
+fn a_take_that_leaves_something_loses_nothing() {
+    inserts_and_takes(&[0, BITS], [1, 2 * BITS], 1);
+}
+
+#[test]
+fn two_takes_share_what_there_is() {
+    loom::model(|| {
+        let set = set();
+        for slot in [0, 1, BITS] {
+            set().insert(slot);
+        }
+        let other = thread::spawn(move || take(&set(), 1));
+        let mut taken = take(&set(), 2);
+        taken.extend(other.join().unwrap());
+        taken.extend(take_all(&set(), 2));
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, BITS]);
+    });
+}
+
+/// Whoever makes the set not empty is told so, since nobody else rings for the bit.
+#[test]
+fn a_bit_that_is_left_was_rung_for() {
+    loom::model(|| {
+        let set = set();
+        let other = thread::spawn(move || [set().insert(0), set().insert(BITS)]);
+        let taken = take(&set(), usize::MAX);
+        let rung = other.join().unwrap();
+        let left = take_all(&set(), usize::MAX);
+        assert_eq!(taken.len() + left.len(), 2);
+        // The one insert that is not rung for finds the set as the other one left it.
+        assert!(rung[0] || rung[1] || !taken.is_empty());
+        assert!(!taken.is_empty() || rung[0]);
+    });
+}
