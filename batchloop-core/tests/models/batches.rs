@@ -401,7 +401,7 @@ fn drain<A: Access>(machine: &Machine<Item, A>, driver: &mut Driver<Item, A>, wo
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn no_state_is_lost_or_doubled_or_misplaced(
