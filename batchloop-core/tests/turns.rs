@@ -172,7 +172,7 @@ fn a_batch_that_cannot_be_merged_goes_back() {
         let _ = cx.arrivals().len();
         let low = cx.waiting::<u32>(points[0]);
         let high = cx.waiting::<u32>(points[1]);
-        let (odd, even) = low.partition(|number, _| number % 2 == 1);
+        let (odd, even) = low.partition(|number, _| *number % 2 == 1);
         assert_eq!((odd.len(), even.len(), high.len()), (2, 3, 4));
         odd.merge(high).advance(|number, _| {
             seen.push(*number);
@@ -198,4 +198,45 @@ fn a_batch_that_cannot_be_merged_goes_back() {
     }
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..10));
+}
+
+/// A merge has taken all the room but the one index that each point to come is sure of.
+#[test]
+fn a_point_moves_even_if_there_is_no_room_to_spare() {
+    let capacity = Capacity::slots(8).points(3).scopes(0).batch(3);
+    let machine: Machine<usize> = Machine::heap(capacity);
+    let mut driver = machine.driver().unwrap();
+    let points = [point!("three"), point!("two"), point!("full")];
+    for home in [0, 0, 0, 1, 1, 2, 2, 2] {
+        machine.allocate(home).unwrap();
+    }
+    while machine.dump().to_string().contains("entrance") {
+        let turn = driver.turn(|cx| {
+            let mut batch = cx.arrivals();
+            for (at, point) in points.into_iter().enumerate() {
+                let (here, others) = batch.partition(|home, _| *home == at);
+                cx.stage(point, here).advance(|_, _| Step::Wait);
+                batch = others;
+            }
+        });
+        turn.unwrap();
+    }
+    for handle in machine.handles() {
+        machine.wake(handle).unwrap();
+    }
+    let turn = driver.turn(|cx| {
+        let _ = cx.arrivals().len();
+        let three = cx.waiting::<usize>(points[0]);
+        let two = cx.waiting::<usize>(points[1]);
+        assert_eq!((three.len(), two.len()), (3, 2));
+        let mut count = 0;
+        let (chosen, other) = three.partition(|_, _| {
+            count += 1;
+            count <= 2
+        });
+        let merged = chosen.merge(two);
+        assert_eq!((merged.len(), other.len()), (4, 1));
+        assert_eq!(cx.waiting::<usize>(points[2]).len(), 1);
+    });
+    assert_eq!(turn, Ok(Progress::More));
 }
