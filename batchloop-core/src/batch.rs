@@ -111,6 +111,9 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
     /// Runs `work` once for each state and does with it what the [`Step`] says; answers those who go on.
     ///
+    /// A state that wakes itself and waits comes again: in the next turn, or at once where the slot's earlier tenant was
+    /// active at this point when it ended.
+    ///
     /// *Reentrancy*: the state is locked while `work` has it. A hook on it that comes meanwhile waits or gets `Busy`; a
     /// wake is remembered, and [`Step::Wait`] then leaves the state active. `work` may use the machine: allocate,
     /// wake, signal other states.

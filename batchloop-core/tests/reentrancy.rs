@@ -73,6 +73,7 @@ macro_rules! on_both {
 on_both! {
     a_state_that_signals_itself_is_busy: signals_itself,
     a_state_that_wakes_itself_comes_again: wakes_itself,
+    a_state_that_wakes_itself_may_come_again_at_once_where_its_slot_left_a_bit: comes_again_at_once,
     a_state_that_posts_to_itself_is_told_next_time: posts_to_itself,
     a_state_that_releases_itself_is_busy: releases_itself,
     a_reaction_that_uses_its_own_state_is_busy: uses_itself_from_a_reaction,
@@ -117,6 +118,28 @@ fn wakes_itself<A: Admits<Name>>(mut fixture: Fixture<A>) {
     });
     assert_eq!(progress, Progress::More);
     assert_eq!(fixture.wait(), (vec!["bee"], Progress::Quiet));
+    assert_eq!(fixture.wait(), (vec![], Progress::Quiet));
+}
+
+/// The ant was active when it ended, and its bit is still there when the next tenant of its slot arrives.
+fn comes_again_at_once<A: Admits<Name>>(mut fixture: Fixture<A>) {
+    let (machine, ant) = (fixture.machine, fixture.handles[0]);
+    machine.release(ant).unwrap();
+    let dog = machine.allocate(Name("dog")).unwrap();
+    assert_eq!(dog.slot(), ant.slot());
+    let mut seen = Vec::new();
+    let turn = fixture.driver.turn(|cx| {
+        let new = cx.arrivals();
+        cx.stage(work(), new).advance(|name, me| {
+            seen.push(name.0);
+            if seen.len() == 1 {
+                machine.wake(me.handle()).unwrap();
+            }
+            Step::Wait
+        });
+    });
+    assert!(turn.is_ok());
+    assert_eq!(seen, ["dog", "dog", "bee", "cow"]);
     assert_eq!(fixture.wait(), (vec![], Progress::Quiet));
 }
 

@@ -145,3 +145,98 @@ fn a_machine_has_no_more_drivers_than_room_for_them() {
     assert!(machine.driver().is_err());
     drop((second, third));
 }
+
+/// Other batches leave no room to put these two side by side.
+#[test]
+fn a_batch_that_cannot_be_merged_goes_back() {
+    let capacity = Capacity::slots(10).points(2).scopes(0).batch(5);
+    let machine: Machine<u32> = Machine::heap(capacity);
+    let mut driver = machine.driver().unwrap();
+    let points = [point!("low"), point!("high")];
+    for number in 0..10 {
+        machine.allocate(number).unwrap();
+    }
+    for _ in 0..2 {
+        let turn = driver.turn(|cx| {
+            let (low, high) = cx.arrivals().partition(|number, _| *number < 5);
+            cx.stage(points[0], low).advance(|_, _| Step::Wait);
+            cx.stage(points[1], high).advance(|_, _| Step::Wait);
+        });
+        turn.unwrap();
+    }
+    for handle in machine.handles() {
+        machine.wake(handle).unwrap();
+    }
+    let mut seen = Vec::new();
+    let turn = driver.turn(|cx| {
+        let _ = cx.arrivals().len();
+        let low = cx.waiting::<u32>(points[0]);
+        let high = cx.waiting::<u32>(points[1]);
+        let (odd, even) = low.partition(|number, _| *number % 2 == 1);
+        assert_eq!((odd.len(), even.len(), high.len()), (2, 3, 4));
+        odd.merge(high).advance(|number, _| {
+            seen.push(*number);
+            Step::Wait
+        });
+    });
+    assert_eq!(turn, Ok(Progress::More));
+    assert_eq!(seen, [1, 3]);
+    loop {
+        let turn = driver.turn(|cx| {
+            let _ = cx.arrivals().len();
+            for point in points {
+                cx.waiting::<u32>(point).advance(|number, _| {
+                    seen.push(*number);
+                    Step::Wait
+                });
+            }
+        });
+        assert!(seen.len() <= 10);
+        if turn == Ok(Progress::Quiet) {
+            break;
+        }
+    }
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..10));
+}
+
+/// A merge has taken all the room but the one index that each point to come is sure of.
+#[test]
+fn a_point_moves_even_if_there_is_no_room_to_spare() {
+    let capacity = Capacity::slots(8).points(3).scopes(0).batch(3);
+    let machine: Machine<usize> = Machine::heap(capacity);
+    let mut driver = machine.driver().unwrap();
+    let points = [point!("three"), point!("two"), point!("full")];
+    for home in [0, 0, 0, 1, 1, 2, 2, 2] {
+        machine.allocate(home).unwrap();
+    }
+    while machine.dump().to_string().contains("entrance") {
+        let turn = driver.turn(|cx| {
+            let mut batch = cx.arrivals();
+            for (at, point) in points.into_iter().enumerate() {
+                let (here, others) = batch.partition(|home, _| *home == at);
+                cx.stage(point, here).advance(|_, _| Step::Wait);
+                batch = others;
+            }
+        });
+        turn.unwrap();
+    }
+    for handle in machine.handles() {
+        machine.wake(handle).unwrap();
+    }
+    let turn = driver.turn(|cx| {
+        let _ = cx.arrivals().len();
+        let three = cx.waiting::<usize>(points[0]);
+        let two = cx.waiting::<usize>(points[1]);
+        assert_eq!((three.len(), two.len()), (3, 2));
+        let mut count = 0;
+        let (chosen, other) = three.partition(|_, _| {
+            count += 1;
+            count <= 2
+        });
+        let merged = chosen.merge(two);
+        assert_eq!((merged.len(), other.len()), (4, 1));
+        assert_eq!(cx.waiting::<usize>(points[2]).len(), 1);
+    });
+    assert_eq!(turn, Ok(Progress::More));
+}

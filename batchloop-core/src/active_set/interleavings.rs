@@ -9,9 +9,9 @@ use crate::{access::Shared, bitmap::BITS};
 
 type Set = ActiveSet<'static, Shared>;
 
-/// A set over three leaves, and the same again for each thread.
-fn set() -> impl Fn() -> Set + Copy + Send {
-    let geometry: &'static Geometry = Box::leak(Box::new(Geometry::of(3 * BITS)));
+/// A set over so many slots, and the same again for each thread.
+fn set(slots: usize) -> impl Fn() -> Set + Copy + Send {
+    let geometry: &'static Geometry = Box::leak(Box::new(Geometry::of(slots)));
     let words: Vec<Word> = (0..geometry.words).map(|_| Word::empty()).collect();
     let words: &'static [Word] = words.leak();
     move || ActiveSet::new(geometry, words, 0)
@@ -34,8 +34,10 @@ fn take_all(set: &Set, room: usize) -> Vec<usize> {
 
 /// Two threads insert a slot each while a third takes; `before` is there already.
 fn inserts_and_takes(before: &'static [usize], slots: [usize; 2], room: usize) {
+    let highest = before.iter().chain(&slots).max();
+    let size = highest.map_or(0, |slot| slot + 1);
     loom::model(move || {
-        let set = set();
+        let set = set(size);
         for slot in before {
             set().insert(*slot);
         }
@@ -62,6 +64,12 @@ fn a_take_between_inserts_into_two_leaves_loses_neither() {
     inserts_and_takes(&[1], [0, BITS], usize::MAX);
 }
 
+/// The slots have different bits in the root.
+#[test]
+fn a_take_between_inserts_far_apart_loses_neither() {
+    inserts_and_takes(&[], [0, BITS * BITS], usize::MAX);
+}
+
 #[test]
 fn a_take_that_leaves_something_loses_nothing() {
     inserts_and_takes(&[0, BITS], [1, 2 * BITS], 1);
@@ -70,7 +78,7 @@ fn a_take_that_leaves_something_loses_nothing() {
 #[test]
 fn two_takes_share_what_there_is() {
     loom::model(|| {
-        let set = set();
+        let set = set(3 * BITS);
         for slot in [0, 1, BITS] {
             set().insert(slot);
         }
@@ -87,7 +95,7 @@ fn two_takes_share_what_there_is() {
 #[test]
 fn a_bit_that_is_left_was_rung_for() {
     loom::model(|| {
-        let set = set();
+        let set = set(3 * BITS);
         let other = thread::spawn(move || [set().insert(0), set().insert(BITS)]);
         let taken = take(&set(), usize::MAX);
         let rung = other.join().unwrap();

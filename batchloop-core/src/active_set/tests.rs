@@ -119,11 +119,11 @@ proptest! {
                 fixture.set::<Local>().insert(slot);
             }
             takes += 1;
+            prop_assert!(takes <= size.div_ceil(room) + 1);
             if fixture.take::<Local>(room).0.contains(&victim) {
                 break;
             }
         }
-        prop_assert!(takes <= size.div_ceil(room) + 1);
     }
 }
 

@@ -172,6 +172,25 @@ fn a_signal_meets_a_worker() {
     });
 }
 
+/// As above, for a state that is taken and entered in one step.
+#[test]
+fn a_signal_meets_a_worker_at_the_state_s_point() {
+    loom::model(|| {
+        let machine: Machine<Counts, Shared> =
+            Machine::heap(Capacity::slots(1).points(1).scopes(0));
+        let ended = Arc::new(AtomicU32::new(0));
+        let handle = machine.allocate(Counts(1, ended.clone())).unwrap();
+        let mut driver = machine.driver().unwrap();
+        quiet(&mut driver, count_to_two);
+        machine.wake(handle).unwrap();
+        let other = thread::spawn(move || add_one(machine, handle));
+        quiet(&mut driver, count_to_two);
+        other.join().unwrap();
+        quiet(&mut driver, count_to_two);
+        assert_eq!(ended.load(Ordering::Relaxed), 1);
+    });
+}
+
 #[test]
 fn release_from_outside_meets_a_worker_and_the_next_tenant() {
     loom::model(|| {

@@ -85,7 +85,10 @@ fn settle<A: Access>(driver: &mut Driver<Busy, A>, homes: &[usize]) {
         let _ = driver.allocate(Busy { home, last: 0 });
     }
     let mut settled = 0;
+    let mut turns = 0;
     while settled < homes.len() {
+        turns += 1;
+        assert!(turns <= homes.len() + 1, "everybody is on the way");
         let turn = driver.turn(|cx| {
             let mut batch = cx.arrivals();
             for (at, point) in points().into_iter().enumerate() {

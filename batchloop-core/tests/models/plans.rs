@@ -28,6 +28,8 @@ pub(crate) enum Flow {
     SplitAndMerge(bool),
     /// Splits, and drops one part.
     SplitAndDrop(bool),
+    /// Splits, and keeps one part beside the later batches.
+    SplitAndHold(bool),
     Drop,
     Release,
     /// Keeps the batch beside the later ones.
@@ -69,6 +71,7 @@ fn flow() -> impl Strategy<Value = Flow> {
         1 => Just(Flow::Project),
         1 => any::<bool>().prop_map(Flow::SplitAndMerge),
         1 => any::<bool>().prop_map(Flow::SplitAndDrop),
+        2 => any::<bool>().prop_map(Flow::SplitAndHold),
         1 => Just(Flow::Drop),
         1 => Just(Flow::Release),
         2 => Just(Flow::Hold),
