@@ -19,7 +19,10 @@ fn set(slots: usize) -> impl Fn() -> Set + Copy + Send {
 
 fn take(set: &Set, room: usize) -> Vec<usize> {
     let mut taken = Vec::new();
-    set.take(room, |base, bits| taken.extend(slots(base, bits)));
+    set.take(room, |base, bits| {
+        taken.extend(slots(base, bits));
+        bits.count_ones() as usize
+    });
     taken
 }
 

@@ -36,12 +36,20 @@ impl Gong {
 
     fn sleep(&self, counter: &ChangeCounter, since: Snapshot) {
         let before = *self.rings.lock().unwrap();
-        counter.sleep(since, || {
-            let mut rings = self.rings.lock().unwrap();
-            while *rings == before {
-                rings = self.changed.wait(rings).unwrap();
-            }
-        });
+        counter.sleep(since, || self.wait(before));
+    }
+
+    /// As `sleep`, on the counters of a driver.
+    fn sleep_for(&self, watch: &Watch) {
+        let before = *self.rings.lock().unwrap();
+        watch.sleep(|| self.wait(before));
+    }
+
+    fn wait(&self, before: u32) {
+        let mut rings = self.rings.lock().unwrap();
+        while *rings == before {
+            rings = self.changed.wait(rings).unwrap();
+        }
     }
 }
 
@@ -142,7 +150,7 @@ where
     let other = thread::spawn(move || wake(waker));
     while machine.live() > 0 {
         if driver.turn(release_the_woken) == Ok(Progress::Quiet) && machine.live() > 0 {
-            gong.sleep(machine.counter(), driver.snapshot());
+            gong.sleep_for(&driver.watch());
         }
     }
     other.join().unwrap();
@@ -176,8 +184,38 @@ fn what_one_driver_leaves_another_does_not_sleep_through() {
             let _ = driver.turn(release_the_woken);
         });
         super::quiet(&mut driver, release_the_woken);
-        let before = driver.snapshot();
+        let watch = driver.watch();
         other.join().unwrap();
-        assert!(machine.live() == 0 || machine.counter().moved_since(before));
+        assert!(machine.live() == 0 || watch.has_moved());
+    });
+}
+
+/// A driver of another workload, with a counter and a bell of its own, is rung for what is handed to it.
+#[test]
+fn what_is_handed_to_another_workload_is_rung_for() {
+    fn hand_over(cx: &mut Turn<'_, bool, Shared>) {
+        let new = cx.arrivals();
+        cx.stage(point!("compute", Workload::CPU), new).release();
+    }
+    loom::model(|| {
+        let capacity = Capacity::slots(1)
+            .points(1)
+            .scopes(0)
+            .workloads(2)
+            .drivers(2);
+        let machine: Machine<bool, Shared> = Machine::heap(capacity);
+        let gong = Gong::on(machine.counter_of(Workload::CPU));
+        let mut computing = machine.driver_for(Workload::CPU).unwrap();
+        machine.allocate(false).unwrap();
+        let other = thread::spawn(move || {
+            let mut moving = machine.driver_for(Workload::IO).unwrap();
+            super::quiet(&mut moving, hand_over);
+        });
+        while machine.live() > 0 {
+            if computing.turn(hand_over) == Ok(Progress::Quiet) && machine.live() > 0 {
+                gong.sleep_for(&computing.watch());
+            }
+        }
+        other.join().unwrap();
     });
 }
