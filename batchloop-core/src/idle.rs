@@ -18,6 +18,12 @@ pub trait Idle {
     fn idle(&mut self, watch: &Watch, progress: Progress);
 }
 
+impl<I: Idle> Idle for &mut I {
+    fn idle(&mut self, watch: &Watch, progress: Progress) {
+        (**self).idle(watch, progress);
+    }
+}
+
 /// Spins, twice as long after each quiet turn up to a limit.
 ///
 /// For programs whose core has nothing else to do. It looks at the counter after each round, so a change ends the

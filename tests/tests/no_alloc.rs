@@ -228,7 +228,7 @@ fn program<A: Access>(machine: Machine<Job, A>, desk: &mut Desk<A>, parking: &mu
     let mut driver = machine.driver().expect("the only one");
     while machine.live() > 0 {
         let progress = driver.turn(|cx| entry(cx, desk)).expect("no fault");
-        if progress == Progress::More {
+        if progress == Progress::More || machine.live() == 0 {
             continue;
         }
         desk.page.len = 0;
