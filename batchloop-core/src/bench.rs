@@ -423,7 +423,7 @@ impl<A: Access> Bench<A> {
         for at in segment.start()..segment.end() {
             let entry = self.get(at);
             if entry.is_claimed() {
-                self.frame.unclaim::<A>(entry.slot(), segment.from);
+                self.frame.activate_at::<A>(entry.slot(), segment.from);
             } else {
                 self.frame.put_back::<A>(entry.slot());
             }

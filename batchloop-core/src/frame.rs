@@ -155,10 +155,15 @@ impl Frame {
         self.place_word(slot).0.store(set, Ordering::Relaxed);
     }
 
-    /// Sets the slot's bit at its point, and counts a change if the point had nothing active.
+    /// Sets the slot's bit at its point.
     #[inline(always)]
     pub(crate) fn activate<A: Access>(&self, slot: usize) {
-        let set = self.place(slot);
+        self.activate_at::<A>(slot, self.place(slot));
+    }
+
+    /// Sets the slot's bit in a set, and counts a change if nothing was active there.
+    #[inline(always)]
+    pub(crate) fn activate_at<A: Access>(&self, slot: usize, set: u16) {
         if self.active_set::<A>(set).insert(slot) {
             self.count_change::<A>(set);
         }
@@ -181,13 +186,6 @@ impl Frame {
         }
         // ORDERING: Relaxed; written before the set's first state came to its point.
         Workload::from_index(self.node(set).workload_of_set.load(Ordering::Relaxed))
-    }
-
-    /// Gives a bit back to the set that it was taken from.
-    pub(crate) fn unclaim<A: Access>(&self, slot: usize, set: u16) {
-        if self.active_set::<A>(set).insert(slot) {
-            self.count_change::<A>(set);
-        }
     }
 
     /// The next slot that is given back counts a change.
