@@ -329,14 +329,12 @@ fn a_signal_meets_a_release() {
     loom::model(|| {
         let (machine, handle, value, _) = parked::<Shared>(1);
         let other = thread::spawn(move || {
-            loop {
-                match machine.signal(handle, |state| {
-                    state.until += 1;
-                    Reaction::Wake
-                }) {
-                    Err(SignalError::Busy(_)) => thread::yield_now(),
-                    _ => break,
-                }
+            let change = |state: &mut Waits| {
+                state.until += 1;
+                Reaction::Wake
+            };
+            while matches!(machine.signal(handle, change), Err(SignalError::Busy(_))) {
+                thread::yield_now();
             }
         });
         while machine.release(handle) == Err(SignalError::Busy(())) {
