@@ -107,7 +107,7 @@ impl Server {
                 }
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                     if !self.warned {
-                        eprintln!("echo: too many open files; clients wait until one leaves");
+                        note("too many open files; clients wait until one leaves");
                         self.warned = true;
                     }
                     self.retry = Some(Instant::now() + RETRY);
@@ -123,7 +123,7 @@ impl Server {
         match self.poller.registry().add(&client.socket, me.token()) {
             Ok(()) => Step::Next,
             Err(error) => {
-                eprintln!("echo: a client is turned away: {error}");
+                note(&format!("a client is turned away: {error}"));
                 Step::Release
             }
         }
@@ -229,14 +229,19 @@ impl Server {
                 break;
             }
         }
-        eprintln!(
-            "echo: {} clients, {} bytes sent back, {} cut off",
+        note(&format!(
+            "{} clients, {} bytes sent back, {} cut off",
             self.clients,
             self.bytes,
             machine.live()
-        );
+        ));
         Ok(())
     }
+}
+
+/// Says one line on standard error, and goes on if nobody can hear it there.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "echo: {}", text.replace('\n', "\\n"));
 }
 
 fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
@@ -250,7 +255,7 @@ fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
     for signal in [SIGINT, SIGTERM] {
         signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
     }
-    println!("listening on {}", listener.local_addr()?);
+    writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;
     let server = Server {
         arrivals: poller.registry().add_producer(&listener)?,
         signalled: poller.registry().add_producer(&signals)?,
@@ -301,10 +306,7 @@ fn options() -> Result<Option<(String, usize)>, Box<dyn Error>> {
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| match options {
-        None => {
-            println!("{USAGE}");
-            Ok(())
-        }
+        None => Ok(writeln!(io::stdout(), "{USAGE}")?),
         Some((address, slots)) => {
             raise_limit_of_files();
             start(&address, slots)
@@ -313,7 +315,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("echo: {error}");
+            note(&error.to_string());
             ExitCode::from(2)
         }
     }

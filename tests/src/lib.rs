@@ -1,1 +1,3 @@
 //! Tests that cross the crates; see the folder `tests`, and `benches` for what is measured beside peers.
+
+pub mod process;

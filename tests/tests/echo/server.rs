@@ -1,0 +1,192 @@
+//! Starts the program, and looks at it from outside.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use batchloop_tests::process::{example, wait};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take on a machine that is busy with something else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn echo(arguments: &[&str]) -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let mut command = Command::new(PROGRAM.get_or_init(|| example("echo")));
+    piped(command.args(arguments));
+    command
+}
+
+fn piped(command: &mut Command) -> &mut Command {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+}
+
+/// Looks again and again until it is so.
+pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    let patience = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < patience, "in vain: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The program while it runs. It ends with the test, whatever becomes of that.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+    stdout: mpsc::Receiver<String>,
+    stderr: mpsc::Receiver<String>,
+}
+
+impl Server {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::spawn(echo(&["127.0.0.1:0"]).args(arguments))
+    }
+
+    /// With at most so many open files, and with more of the shell's help.
+    pub(crate) fn start_with_files(limit: usize, redirections: &str) -> Self {
+        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\" {redirections}");
+        let program = echo(&["127.0.0.1:0"]);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &script])
+            .arg(program.get_program())
+            .args(program.get_args());
+        Self::spawn(piped(&mut shell))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("runs");
+        let stdout = lines(child.stdout.take().expect("piped"));
+        let stderr = lines(child.stderr.take().expect("piped"));
+        let first = stdout.recv_timeout(PATIENCE);
+        let address = first.as_ref().ok().and_then(|line| {
+            let address = line.strip_prefix("listening on ")?;
+            address.parse().ok()
+        });
+        let Some(address) = address else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("{first:?}, {:?}", stderr.iter().collect::<Vec<_>>());
+        };
+        Server {
+            child,
+            address,
+            stdout,
+            stderr,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect_timeout(&self.address, PATIENCE).expect("it listens");
+        client.set_nodelay(true).expect("TCP");
+        client.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        client.set_write_timeout(Some(PATIENCE)).expect("a socket");
+        client
+    }
+
+    /// The next line on standard error.
+    pub(crate) fn note(&self) -> String {
+        self.stderr.recv_timeout(PATIENCE).expect("it says so")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Stops it until it gets [`Signal::CONT`].
+    pub(crate) fn hold(&self) {
+        self.signal(Signal::STOP);
+        await_that("it stops", || self.state()[0] == "T");
+    }
+
+    /// Waits for the end. Answers the exit code and what else was on standard error.
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>) {
+        let status = wait(&mut self.child).expect("it ends");
+        assert_eq!(self.stdout.iter().count(), 0, "one line is enough");
+        (status.code(), self.stderr.iter().collect())
+    }
+
+    /// Ends it as an operator would, with nobody left to be cut off.
+    pub(crate) fn stop(self) -> (Option<i32>, Vec<String>) {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// A line of `/proc/PID/status`, which counts KiB.
+    pub(crate) fn memory(&self, name: &str) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.map(|line| {
+            line.trim_matches([':', '\t', ' ', 'k', 'B'])
+                .parse::<usize>()
+        });
+        1024 * number.expect("such a line").expect("a number")
+    }
+
+    /// The fields of `/proc/PID/stat` behind the name.
+    fn state(&self) -> Vec<String> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(path).expect("it runs");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name");
+        fields.split(' ').map(str::to_owned).collect()
+    }
+
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.state()[0] == "S"
+    }
+
+    /// What the processor has done for it, in hundredths of a second.
+    fn ticks(&self) -> u64 {
+        let times = &self.state()[11..13];
+        times
+            .iter()
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum()
+    }
+
+    /// Whoever has nothing to do must sleep, and not ask again and again: that would be about 100 ticks, or some
+    /// tens on a busy machine.
+    pub(crate) fn assert_sleeps(&self) {
+        let before = self.ticks();
+        thread::sleep(Duration::from_secs(1));
+        let ticks = self.ticks() - before;
+        assert!(ticks <= 10, "{ticks} ticks in a second");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+/// The last line that a server writes which ended well.
+pub(crate) fn summary(clients: usize, bytes: usize, cut_off: usize) -> (Option<i32>, Vec<String>) {
+    let line = format!("echo: {clients} clients, {bytes} bytes sent back, {cut_off} cut off");
+    (Some(0), vec![line])
+}
