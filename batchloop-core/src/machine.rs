@@ -269,6 +269,11 @@ impl<T, A: Access> Machine<T, A> {
         &self.frame.counter.0
     }
 
+    /// How many workloads have a counter of their own.
+    pub fn workloads(&self) -> usize {
+        self.frame.capacity.workloads
+    }
+
     /// The change counter of a workload; see [`Capacity::workloads`](crate::Capacity::workloads).
     pub fn counter_of(&self, workload: Workload) -> &'static ChangeCounter {
         self.frame.counter_of(workload)

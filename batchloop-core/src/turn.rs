@@ -121,6 +121,11 @@ impl<T, A: Access> Driver<T, A> {
         }
     }
 
+    /// Whether [`Context::stop`] was called in the last turn.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// What to sleep on: the counters of the workloads that this driver serves, as they were when the last turn started.
     pub fn watch(&self) -> Watch {
         self.watch

@@ -73,9 +73,28 @@ impl Workloads {
         self.0 & (1 << workload.0) != 0
     }
 
-    /// How many kinds are in the set.
-    pub const fn count(self) -> usize {
-        self.0.count_ones() as usize
+    /// None of them.
+    pub const NONE: Workloads = Workloads(0);
+
+    /// The set as bits: that of a kind is the one of its [index](Workload::index).
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that [`bits`](Self::bits) took apart.
+    pub const fn from_bits(bits: u8) -> Self {
+        Workloads(bits)
+    }
+
+    /// Whether the sets have a kind in common.
+    pub const fn intersects(self, other: Workloads) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The kinds that are not in the other set.
+    #[must_use]
+    pub const fn without(self, other: Workloads) -> Self {
+        Workloads(self.0 & !other.0)
     }
 
     /// The kinds in the set.
@@ -89,6 +108,12 @@ impl Workloads {
 impl From<Workload> for Workloads {
     fn from(workload: Workload) -> Self {
         Workloads(1 << workload.0)
+    }
+}
+
+impl FromIterator<Workload> for Workloads {
+    fn from_iter<I: IntoIterator<Item = Workload>>(workloads: I) -> Self {
+        workloads.into_iter().fold(Workloads::NONE, BitOr::bitor)
     }
 }
 

@@ -1,28 +1,32 @@
 //! A bell for threads that sleep in the kernel.
-#![allow(
-    clippy::disallowed_types,
-    reason = "a futex is a word of exactly this type"
-)]
-
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use batchloop_core::{Bell, Watch};
-use rustix::thread::futex;
+
+use crate::futex::{Ordering, Word};
 
 /// A bell for threads that block in the kernel: each ring ends every wait that has begun.
 ///
 /// The word counts the rings, and a waiter sleeps only while it has the value that it had before the waiter last
 /// looked for work. So a ring that comes before the wait makes the wait return at once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BlockingBell {
-    rings: AtomicU32,
+    rings: Word,
 }
 
 impl BlockingBell {
     /// A bell that has not been rung.
+    #[cfg(not(loom))]
     pub const fn new() -> Self {
         BlockingBell {
-            rings: AtomicU32::new(0),
+            rings: Word::new(0),
+        }
+    }
+
+    /// A bell that has not been rung.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        BlockingBell {
+            rings: Word::new(0),
         }
     }
 
@@ -33,10 +37,13 @@ impl BlockingBell {
         // ORDERING: Acquire; the partner is the Release in `ring`: if this reads a ring, the comparison in
         // `Watch::sleep` sees the change that was rung for.
         let rings = self.rings.load(Ordering::Acquire);
-        watch.sleep(|| {
-            // A signal, or a ring in between, ends the wait with an error. The driver looks again either way.
-            let _ = futex::wait(&self.rings, futex::Flags::PRIVATE, rings, None);
-        });
+        watch.sleep(|| self.rings.wait(rings));
+    }
+}
+
+impl Default for BlockingBell {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -44,7 +51,6 @@ impl Bell for BlockingBell {
     fn ring(&self) {
         // ORDERING: Release; the partner is the Acquire in `sleep`.
         self.rings.fetch_add(1, Ordering::Release);
-        // It fails only for an address that is no futex.
-        let _ = futex::wake(&self.rings, futex::Flags::PRIVATE, i32::MAX as u32);
+        self.rings.wake_all();
     }
 }

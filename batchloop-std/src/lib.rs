@@ -27,8 +27,15 @@
 //! ```
 
 mod bell;
+mod futex;
+mod idle;
+mod lot;
 mod parking;
+mod report;
+mod workers;
 
 pub use batchloop_core::*;
 pub use bell::BlockingBell;
 pub use parking::Parking;
+pub use report::{Panic, Report, RunError, WorkerReport};
+pub use workers::{OnPanic, Role, Stop, Worker, Workers};

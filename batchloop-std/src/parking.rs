@@ -1,21 +1,14 @@
 //! What a driver of a thread does between two turns.
 
-use std::thread;
+use batchloop_core::{Access, BellTaken, Idle, Machine, Progress, Watch};
 
-use batchloop_core::{Access, Backoff, BellTaken, Idle, Machine, Progress, Watch};
-
-use crate::bell::BlockingBell;
-
-/// How often a driver gives the rest of its time slice away before it parks: enough for a waker on the same core to
-/// run, which spinning would only delay.
-const YIELDS: u32 = 3;
+use crate::{bell::BlockingBell, idle::Patience};
 
 /// An [`Idle`] that spins, then yields, then sleeps on a futex until the change counter moves. No time-out.
 #[derive(Debug)]
 pub struct Parking {
     bell: &'static BlockingBell,
-    backoff: Backoff,
-    yields: u32,
+    patience: Patience,
 }
 
 impl Parking {
@@ -34,8 +27,7 @@ impl Parking {
     pub fn with_bell(bell: &'static BlockingBell) -> Self {
         Parking {
             bell,
-            backoff: Backoff::new(),
-            yields: 0,
+            patience: Patience::new(),
         }
     }
 
@@ -47,24 +39,16 @@ impl Parking {
 
 impl Idle for Parking {
     fn idle(&mut self, watch: &Watch, progress: Progress) {
-        if progress == Progress::More || watch.has_moved() {
-            self.backoff.reset();
-            self.yields = 0;
-        } else if !self.backoff.is_spent() {
-            self.backoff.idle(watch, progress);
-        } else if self.yields < YIELDS {
-            self.yields += 1;
-            thread::yield_now();
-        } else {
+        if self.patience.wait(watch, progress) {
             self.bell.sleep(watch);
-            self.backoff.reset();
-            self.yields = 0;
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
+    use std::thread;
+
     use batchloop_core::{Capacity, Machine, Shared, Step, Turn, point};
 
     use super::*;

@@ -9,6 +9,9 @@ use std::{
 /// What the list is, from the root of the repository.
 pub const LIST: &str = "batchloop-core/mutations.toml";
 
+/// The package whose files are named without their folders.
+const CORE: &str = "batchloop-core";
+
 /// How a test is run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
@@ -23,7 +26,9 @@ pub enum Kind {
 pub struct Killer {
     /// How it is run.
     pub kind: Kind,
-    /// `lib`, or a program of `batchloop-core/tests`.
+    /// The package that the test is in.
+    pub package: String,
+    /// `lib`, or a program of the package's `tests`.
     pub target: String,
     /// The test's path in that program.
     pub test: String,
@@ -35,7 +40,11 @@ impl fmt::Display for Killer {
             Kind::Test => "",
             Kind::Loom => "loom ",
         };
-        write!(f, "{kind}{}: {}", self.target, self.test)
+        let package = match self.package.as_str() {
+            CORE => String::new(),
+            package => format!("{package} "),
+        };
+        write!(f, "{kind}{package}{}: {}", self.target, self.test)
     }
 }
 
@@ -44,7 +53,7 @@ impl fmt::Display for Killer {
 pub struct Mutation {
     /// What it is called on the command line.
     pub name: String,
-    /// A file of `batchloop-core/src`.
+    /// A file of `batchloop-core/src`; or, with the folders from the root of the repository, of another package.
     pub file: String,
     /// A text that is in the file once.
     pub before: String,
@@ -57,7 +66,10 @@ pub struct Mutation {
 impl Mutation {
     /// Where the file is, from the root of the repository.
     pub fn path(&self) -> PathBuf {
-        Path::new("batchloop-core/src").join(&self.file)
+        match self.file.contains('/') {
+            true => PathBuf::from(&self.file),
+            false => Path::new(CORE).join("src").join(&self.file),
+        }
     }
 
     /// The source with the mistake in it.
@@ -99,13 +111,16 @@ fn mutation(entry: &toml::Value) -> Result<Mutation, String> {
         "loom" => Kind::Loom,
         kind => return Err(format!("{LIST}: no such kind: {kind}")),
     };
+    let file = text("file")?;
+    let package = file.split_once('/').map_or(CORE, |(package, _)| package);
     Ok(Mutation {
         name: text("name")?,
-        file: text("file")?,
         before: text("before")?,
+        file: file.clone(),
         after: text("after")?,
         killer: Killer {
             kind,
+            package: package.to_string(),
             target: text("target")?,
             test: text("test")?,
         },

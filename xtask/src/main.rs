@@ -135,14 +135,8 @@ impl Bench {
     fn build(&self, killer: &Killer) -> Result<PathBuf, String> {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
-            .args([
-                "test",
-                "--no-run",
-                "--package",
-                "batchloop-core",
-                "--features",
-                "alloc",
-            ])
+            .args(["test", "--no-run", "--all-features", "--package"])
+            .arg(&killer.package)
             .current_dir(&self.tree)
             .env_remove("RUSTFLAGS")
             .env("CARGO_TERM_COLOR", "never");
@@ -174,7 +168,7 @@ impl Bench {
     fn run(&self, killer: &Killer, program: &Path) -> Result<Verdict, String> {
         let mut child = Command::new(program)
             .args(["--exact", &killer.test])
-            .current_dir(self.tree.join("batchloop-core"))
+            .current_dir(self.tree.join(&killer.package))
             .env("LOOM_MAX_PREEMPTIONS", "3")
             .env("RUST_BACKTRACE", "0")
             // What is found must not be chance.
