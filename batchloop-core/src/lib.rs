@@ -203,7 +203,7 @@ pub use storage::{Index, Parts, Payload, Place};
 pub use timers::{Timer, Timers};
 pub use trie::Node;
 pub use turn::{Driver, Turn};
-pub use watch::{Shard, Watch};
+pub use watch::{Announced, Shard, Watch};
 pub use workload::{Workload, Workloads};
 
 #[cfg(doctest)]

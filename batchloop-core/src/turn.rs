@@ -95,7 +95,7 @@ impl<T, A: Access> Driver<T, A> {
         if let Some(fault) = bench.fault() {
             return Err(fault);
         }
-        if bench.backlog.get() || self.watch.has_moved() {
+        if self.watch.finish(bench.backlog.get()) {
             Ok(Progress::More)
         } else {
             Ok(Progress::Quiet)

@@ -49,6 +49,8 @@ pub struct Watch {
     frame: &'static Frame,
     serves: Workloads,
     since: Snapshot,
+    /// The last turn left work behind, or did not come to its end, or there was none yet.
+    unfinished: bool,
 }
 
 opaque_debug!(Watch);
@@ -59,6 +61,7 @@ impl Watch {
             frame,
             serves,
             since: Snapshot::ZERO,
+            unfinished: true,
         };
         watch.renew();
         watch
@@ -86,9 +89,16 @@ impl Watch {
             .fold(Snapshot::ZERO, |sum, counter| sum.plus(counter.snapshot()))
     }
 
-    /// Takes the present as the new past.
+    /// Takes the present as the new past: a turn starts.
     pub(crate) fn renew(&mut self) {
         self.since = self.now();
+        self.unfinished = true;
+    }
+
+    /// The turn came to its end. Answers whether another one is due.
+    pub(crate) fn finish(&mut self, backlog: bool) -> bool {
+        self.unfinished = backlog;
+        self.is_due()
     }
 
     /// Leaves the owner's changes since out of account.
@@ -102,29 +112,65 @@ impl Watch {
         self.now() != self.since
     }
 
-    /// Calls `wait` unless there has been a change since the driver's last turn started; answers what it answers.
+    /// Whether the driver should have another turn before it sleeps: something has changed, or its last turn left work
+    /// behind, ended in a fault or a panic, or was none yet.
+    #[inline]
+    pub fn is_due(&self) -> bool {
+        self.unfinished || self.has_moved()
+    }
+
+    /// Calls `wait` unless another turn is due; answers what it answers.
     ///
     /// While `wait` runs, every change rings the bells of the counters. `wait` may return early; the driver then looks
-    /// again. Watches of several drivers nest: the innermost `wait` is run if nothing has moved for any of them.
+    /// again.
+    pub fn sleep<R>(&self, wait: impl FnOnce() -> R) -> Option<R> {
+        let _announced = self.announce()?;
+        Some(wait())
+    }
+
+    /// As [`sleep`](Self::sleep), for a thread that sleeps elsewhere: every change rings the bells until the
+    /// announcement is dropped. `None` if another turn is due.
+    ///
+    /// A thread with several drivers announces each of them before it sleeps.
     ///
     /// The protocol is that of [`ChangeCounter::sleep`], on several counters: each is announced to, then one fence,
-    /// then all are compared.
-    pub fn sleep<R>(&self, wait: impl FnOnce() -> R) -> Option<R> {
-        struct Announced(Watch);
-        impl Drop for Announced {
-            fn drop(&mut self) {
-                self.0.counters().for_each(ChangeCounter::withdraw);
-            }
-        }
-        if self.has_moved() {
+    /// then all are compared. With several drivers this is done for one after the other, and that is enough: a change
+    /// before a driver's comparison is seen by the comparison, and one after it sees the announcement, which stays, and
+    /// rings a bell that remembers.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// # let listening: Machine<u8> = Machine::heap(Capacity::slots(4));
+    /// # let calling: Machine<u16> = Machine::heap(Capacity::slots(4));
+    /// # let (mut one, mut other) = (listening.driver()?, calling.driver()?);
+    /// one.turn(|cx| cx.arrivals().release())?;
+    /// other.turn(|cx| cx.arrivals().release())?;
+    /// if let Some(_one) = one.watch().announce() && let Some(_other) = other.watch().announce() {
+    ///     // Nobody has anything to do: sleep until a bell rings.
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn announce(&self) -> Option<Announced> {
+        if self.is_due() {
             return None;
         }
         let announced = Announced(*self);
         self.counters().for_each(ChangeCounter::announce);
         // ORDERING: the partner is the fence in `ring`.
         fence(Ordering::SeqCst);
-        let answer = if self.has_moved() { None } else { Some(wait()) };
-        drop(announced);
-        answer
+        // What is dropped on the way out is taken back.
+        (!self.has_moved()).then_some(announced)
+    }
+}
+
+/// A sleep that is announced: while this lives, every change rings the bell.
+#[must_use = "dropping an announcement takes it back"]
+pub struct Announced(Watch);
+
+opaque_debug!(Announced);
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.0.counters().for_each(ChangeCounter::withdraw);
     }
 }

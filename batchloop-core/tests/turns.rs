@@ -134,6 +134,29 @@ fn a_wake_from_elsewhere_is_for_the_very_next_turn() {
 }
 
 #[test]
+fn a_driver_does_not_sleep_before_its_work_is_done() {
+    let machine: Machine<u32> = Machine::heap(Capacity::slots(3).points(1).scopes(0).batch(2));
+    let mut driver = machine.driver().unwrap();
+    for number in 0..3 {
+        machine.allocate(number).unwrap();
+    }
+    assert!(driver.watch().is_due(), "there was no turn yet");
+    let release = |cx: &mut Turn<'_, u32>| cx.arrivals().release();
+    assert_eq!(driver.turn(release), Ok(Progress::More));
+    assert!(driver.watch().announce().is_none(), "a batch was full");
+    while driver.turn(release) == Ok(Progress::More) {}
+    assert!(!driver.watch().is_due());
+    assert!(driver.watch().announce().is_some());
+    let stop = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.turn(|_| panic!())));
+    assert!(stop.is_err());
+    assert!(driver.watch().is_due(), "the turn did not come to its end");
+    assert_eq!(driver.turn(release), Ok(Progress::Quiet));
+    let watch = driver.watch();
+    machine.counter().ring();
+    assert!(watch.is_due());
+}
+
+#[test]
 fn a_machine_has_no_more_drivers_than_room_for_them() {
     let machine: Machine<u32, Shared> = Machine::heap(Capacity::slots(1).drivers(2));
     let first = machine.driver().unwrap();

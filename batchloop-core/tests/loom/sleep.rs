@@ -166,6 +166,37 @@ fn a_wake_from_elsewhere_ends_the_sleep_of_the_owner() {
     loom::model(|| sleeping_driver::<Local>(|waker| waker.wake().unwrap()));
 }
 
+/// One thread, one bell, two machines with a driver each; a wake for each comes from elsewhere.
+#[test]
+fn a_thread_with_two_drivers_sleeps_through_neither() {
+    loom::model(|| {
+        let capacity = Capacity::slots(1).points(1).scopes(0);
+        let machines: [Machine<bool>; 2] = [Machine::heap(capacity), Machine::heap(capacity)];
+        let gong = Gong::on(machines[0].counter());
+        machines[1].counter().set_bell(gong).unwrap();
+        let wakers = machines.map(|machine| machine.waker(machine.allocate(false).unwrap()));
+        let mut drivers = machines.map(|machine| machine.driver().unwrap());
+        for driver in &mut drivers {
+            super::quiet(driver, release_the_woken);
+        }
+        let other = thread::spawn(move || wakers.map(|waker| waker.wake().unwrap()));
+        while machines.iter().any(|machine| machine.live() > 0) {
+            for driver in &mut drivers {
+                driver.turn(release_the_woken).unwrap();
+            }
+            let before = *gong.rings.lock().unwrap();
+            let [one, another] = drivers.each_ref().map(Driver::watch);
+            if machines.iter().any(|machine| machine.live() > 0)
+                && let Some(_one) = one.announce()
+                && let Some(_another) = another.announce()
+            {
+                gong.wait(before);
+            }
+        }
+        other.join().unwrap();
+    });
+}
+
 /// While one driver takes from a point, it looks empty to the other, who may then sleep. So what the first leaves
 /// behind is rung for.
 #[test]
