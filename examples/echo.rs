@@ -22,7 +22,7 @@ use std::{
 };
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
-use batchloop_eventfd::{Poller, Producer};
+use batchloop_eventfd::{Multiplexer, Producer, Registry};
 use rustix::{
     io::Errno,
     net::{SocketFlags, accept_with, listen},
@@ -78,7 +78,8 @@ struct Server {
     arrivals: Producer,
     signals: UnixStream,
     signalled: Producer,
-    poller: Poller<Client>,
+    registry: Registry,
+    machine: Machine<Client>,
     buffer: Box<[u8]>,
     /// Set while there is no descriptor for another client.
     retry: Option<Instant>,
@@ -120,7 +121,7 @@ impl Server {
     }
 
     fn register(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        match self.poller.registry().add(&client.socket, me.token()) {
+        match self.registry.add(&client.socket, me.token()) {
             Ok(()) => Step::Next,
             Err(error) => {
                 note(&format!("a client is turned away: {error}"));
@@ -184,7 +185,7 @@ impl Server {
     }
 
     fn arrivals_again(&self) {
-        self.poller.machine().counter().ring();
+        self.machine.counter().ring();
     }
 
     /// Handles what came by signal. Answers whether to end at once.
@@ -211,17 +212,18 @@ impl Server {
         self.drain.or(self.retry)
     }
 
-    fn run(mut self, machine: Machine<Client>) -> Result<(), Box<dyn Error>> {
+    fn run(mut self, mut multiplexer: Multiplexer) -> Result<(), Box<dyn Error>> {
+        let machine = self.machine;
         let mut driver = machine.driver()?;
         loop {
-            let progress = driver.turn(|cx| entry(cx, &mut self))?;
+            driver.turn(|cx| entry(cx, &mut self))?;
             let now = Instant::now();
             let drained = self.drain.is_some() && machine.live() == 0;
             if drained || self.drain.is_some_and(|until| now >= until) {
                 break;
             }
             let deadline = self.deadline();
-            self.poller.poll(&driver, progress, deadline)?;
+            multiplexer.poll(&[driver.watch()], deadline)?;
             if self.retry.is_some_and(|when| Instant::now() >= when) {
                 self.retry = None;
             }
@@ -249,7 +251,8 @@ fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
     listener.set_nonblocking(true)?;
     listen(&listener, BACKLOG)?;
-    let poller = Poller::new(machine)?;
+    let mut multiplexer = Multiplexer::new()?;
+    let registry = multiplexer.add(machine)?;
     let (signals, sender) = UnixStream::pair()?;
     signals.set_nonblocking(true)?;
     for signal in [SIGINT, SIGTERM] {
@@ -257,11 +260,12 @@ fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
     }
     writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;
     let server = Server {
-        arrivals: poller.registry().add_producer(&listener)?,
-        signalled: poller.registry().add_producer(&signals)?,
+        arrivals: multiplexer.add_producer(&listener)?,
+        signalled: multiplexer.add_producer(&signals)?,
         listener,
         signals,
-        poller,
+        registry,
+        machine,
         buffer: vec![0; 64 * 1024].into(),
         retry: None,
         warned: false,
@@ -269,7 +273,7 @@ fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
         clients: 0,
         bytes: 0,
     };
-    server.run(machine)
+    server.run(multiplexer)
 }
 
 /// A client costs a descriptor, so this process takes as many as it may.

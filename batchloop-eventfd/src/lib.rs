@@ -1,63 +1,127 @@
-//! Drivers that sleep on epoll.
+//! Several drivers in one thread, asleep on epoll.
 //!
-//! A server's loop waits for two kinds of news: its file descriptors, and other threads. [`Poller`] waits for both in
-//! one system call: the descriptors are registered with an epoll instance, and other threads ring an [`EventFd`] that
-//! is registered too, and only while the loop may be asleep.
+//! A server's thread waits for two kinds of news: its file descriptors, and other threads. A [`Multiplexer`] waits for
+//! both in one system call, for any number of machines of any types: the descriptors are registered with an epoll
+//! instance, and other threads ring an [`EventFd`] that is registered too, and only while the thread may be asleep.
 //!
 //! Descriptors are registered once, edge-triggered, for their whole life. Readiness reaches a state as
-//! [`Events`](batchloop_core::Events) of its closure's `me`, so the closure reads or writes until the kernel says that it would block, and
-//! answers `Step::Wait`. An event that the kernel reports for a state that has ended is recognised by its version,
-//! counted, and dropped.
+//! [`Events`](batchloop_core::Events) of its closure's `me`. An event that the kernel reports for a state that has ended
+//! is recognised by its version, counted, and dropped.
 //!
 //! ```
-//! use std::{io::{Read, Write}, os::unix::net::UnixStream};
-//! use batchloop_core::{Capacity, Machine, Step, Turn, point};
-//! use batchloop_eventfd::{Poller, Registry};
+//! use std::{io::{Read, Write}, net::{Shutdown, TcpStream}};
+//! use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
+//! use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Stream};
 //!
-//! struct Reader { socket: UnixStream, text: Vec<u8> }
-//!
-//! fn entry(cx: &mut Turn<'_, Reader>, registry: &Registry, texts: &mut Vec<Vec<u8>>) {
-//!     let new = cx.arrivals().advance(|reader, me| match registry.add(&reader.socket, me.token()) {
+//! /// Answers each byte with the next one.
+//! fn entry(cx: &mut Turn<'_, Stream>, listener: &mut Listener, registry: &Registry) {
+//!     listener.accept(cx, Stream::new);
+//!     let new = cx.arrivals().advance(|stream, me| match registry.add(&*stream, me.token()) {
 //!         Ok(()) => Step::Next,
 //!         Err(_) => Step::Release,
 //!     });
-//!     let read = cx.stage(point!("read"), new).advance(|reader, _| {
-//!         match reader.socket.read_to_end(&mut reader.text) {
-//!             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Step::Wait,
-//!             _ => Step::Next,
-//!         }
-//!     });
-//!     read.advance(|reader, _| {
-//!         texts.push(std::mem::take(&mut reader.text));
-//!         Step::Release
-//!     });
+//!     let ended = cx.stage(point!("answer"), new).advance(|stream, me| answer(stream, me));
+//!     ended.release();
 //! }
 //!
-//! let machine: Machine<Reader> = Machine::heap(Capacity::slots(10));
-//! let mut driver = machine.driver()?;
-//! let mut poller = Poller::new(machine)?;
-//!
-//! let (socket, mut peer) = UnixStream::pair()?;
-//! socket.set_nonblocking(true)?;
-//! machine.allocate(Reader { socket, text: Vec::new() })?;
-//! let writer = std::thread::spawn(move || peer.write_all(b"hello"));
-//!
-//! let mut texts = Vec::new();
-//! while texts.is_empty() {
-//!     let progress = driver.turn(|cx| entry(cx, poller.registry(), &mut texts))?;
-//!     if texts.is_empty() {
-//!         poller.poll(&driver, progress, None)?;
+//! fn answer(stream: &mut Stream, me: Me<Stream>) -> Step {
+//!     let mut bytes = [0; 100];
+//!     stream.note(me.events());
+//!     loop {
+//!         match stream.receive(&mut bytes) {
+//!             Ok(Received::Bytes(received)) => {
+//!                 let bytes = &mut bytes[..received];
+//!                 bytes.iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
+//!                 // Whoever does not read what is sent to it is cut off; a real server would keep the rest.
+//!                 if !matches!(stream.send(bytes), Ok(sent) if sent == received) {
+//!                     return Step::Next;
+//!                 }
+//!             }
+//!             Ok(Received::Nothing) => return Step::Wait,
+//!             Ok(Received::End) | Err(_) => return Step::Next,
+//!         }
 //!     }
 //! }
-//! assert_eq!(texts, [b"hello"]);
-//! # writer.join().unwrap()?;
+//!
+//! let machine: Machine<Stream> = Machine::heap(Capacity::slots(10));
+//! let mut driver = machine.driver()?;
+//! let mut multiplexer = Multiplexer::new()?;
+//! let registry = multiplexer.add(machine)?;
+//! let mut listener = Listener::bind(&mut multiplexer, "127.0.0.1:0")?;
+//!
+//! let address = listener.local_addr()?;
+//! let client = std::thread::spawn(move || {
+//!     let mut socket = TcpStream::connect(address)?;
+//!     socket.write_all(b"HAL")?;
+//!     socket.shutdown(Shutdown::Write)?;
+//!     let mut answer = String::new();
+//!     socket.read_to_string(&mut answer)?;
+//!     Ok::<String, std::io::Error>(answer)
+//! });
+//! while !client.is_finished() {
+//!     driver.turn(|cx| entry(cx, &mut listener, &registry))?;
+//!     # // The thread's end rings no bell.
+//!     # if listener.accepted().clients > 0 && machine.live() == 0 { break }
+//!     multiplexer.poll(&[driver.watch()], None)?;
+//! }
+//! assert_eq!(client.join().unwrap()?, "IBM");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # The types
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Multiplexer`], [`Polled`] | one wait for all; also inside another library's loop |
+//! | [`Registry`] | where the descriptors of a machine's states are registered |
+//! | [`Producer`] | a descriptor that belongs to no state yet |
+//! | [`Listener`], [`Accepted`] | clients become states, as far as there is room |
+//! | [`Stream`], [`Received`] | a socket that knows what its edges have said |
+//! | [`Deadlines`] | deadlines of states, in the clock's time |
+//! | [`Signals`], [`Shutdown`] | signals in the loop, and the graceful end |
+//! | [`EventFd`] | a bell that epoll can hear |
+//!
+//! # The sleep
+//!
+//! A thread with several drivers must not sleep through a change of any of their counters:
+//!
+//! ```text
+//!   sleeper: renew the bell;  for each driver: announce, fence, compare;  wait
+//!   ringer:  publish the work;  count;  fence;  announced? then, as the first since the renewal, write the eventfd
+//! ```
+//!
+//! Take one driver and one change of its counter. By the fences, the sleeper's comparison sees the change, and nobody
+//! sleeps; or the ringer sees the announcement, which stands until the wait is over. Then the ringer comes to the bell.
+//! If it is the first there since the renewal, it writes. If not, then somebody else writes, or is about to, after the
+//! renewal; or the flag is one from before the renewal, and then the renewal has read this ringer's exchange, and so the
+//! comparison, which comes later, sees the change. The eventfd remembers a write that comes before the wait. So
+//! whatever other drivers there are, no change is slept through, and the wait needs no time-out. Loom models of it are
+//! in `bell.rs` here and in core's `tests/loom/sleep.rs`.
+//!
+//! # Limits
+//!
+//! * A multiplexer stays on its thread, and does not cross a fork: a child that goes on without exec would share its
+//!   kernel objects. After exec, nothing of it is left in the child.
+//! * 255 machines, 2²⁴ slots each; a token in the kernel has 32 bits of the version.
+//! * Regular files are always ready, for epoll; they cannot be registered.
 
+mod bell;
+mod deadlines;
+mod epoll;
 mod event_fd;
-mod poller;
+mod listener;
+mod multiplexer;
+mod producer;
 mod registry;
+mod signals;
+mod stream;
+mod sync;
 
+pub use deadlines::Deadlines;
 pub use event_fd::EventFd;
-pub use poller::{Polled, Poller};
-pub use registry::{Producer, Registry};
+pub use listener::{Accepted, Listener};
+pub use multiplexer::{Multiplexer, Polled};
+pub use producer::Producer;
+pub use registry::Registry;
+pub use signals::{Shutdown, Signals};
+pub use stream::{Received, Stream};

@@ -1,46 +1,73 @@
-//! Which file descriptors a poller listens to.
+//! Which file descriptors of a machine's states a multiplexer listens to.
 
 use std::{
-    cell::{Cell, RefCell},
-    fmt, io,
+    io,
     os::fd::{AsFd, OwnedFd},
-    rc::Rc,
+    sync::Arc,
 };
 
-use batchloop_core::Token;
-use rustix::event::epoll;
+use batchloop_core::{Events, Token};
+use rustix::event::epoll::{self, EventData, EventFlags};
 
-/// Marks what is not a state: a token's slot has 31 bits, and this is the 32nd.
-pub(crate) const NOT_A_STATE: u64 = 1 << 31;
+use crate::epoll::interest;
 
-/// Where file descriptors are registered with a [`Poller`](crate::Poller). Copies are of the same one.
-#[derive(Clone)]
+/// What an event belongs to, in the 64 bits that the kernel carries:
+///
+/// ```text
+///   63            32 31     24 23             0
+///  │ version        │ machine │ slot           │   a state
+///  │ producer       │   255   │ 0              │   a producer; the last number is the bell
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mark {
+    State(u8, Token),
+    Producer(u32),
+}
+
+impl Mark {
+    const SLOT_BITS: u32 = 24;
+    const MACHINE: u64 = 0xff << Self::SLOT_BITS;
+
+    /// How many slots a machine may have.
+    pub(crate) const SLOTS: usize = 1 << Self::SLOT_BITS;
+    /// How many machines there may be.
+    pub(crate) const MACHINES: usize = 255;
+    pub(crate) const BELL: Mark = Mark::Producer(u32::MAX);
+
+    pub(crate) fn to_data(self) -> EventData {
+        EventData::new_u64(match self {
+            Mark::State(machine, token) => {
+                token.to_u64() & !Self::MACHINE | u64::from(machine) << Self::SLOT_BITS
+            }
+            Mark::Producer(producer) => u64::from(producer) << 32 | Self::MACHINE,
+        })
+    }
+
+    pub(crate) fn from_data(data: EventData) -> Self {
+        let data = data.u64();
+        match (data & Self::MACHINE) >> Self::SLOT_BITS {
+            0xff => Mark::Producer((data >> 32) as u32),
+            machine => Mark::State(machine as u8, Token::from_u64(data & !Self::MACHINE)),
+        }
+    }
+}
+
+/// Where the file descriptors of one machine's states are registered.
+///
+/// [`Multiplexer::add`](crate::Multiplexer::add) makes it. It does not know the machine's type, so a sub-machine that
+/// opens descriptors can have it and still be compiled once. Copies are of the same one, and may go to other threads.
+///
+/// A token of another machine is taken for one of this machine: the event then wakes the wrong state, spuriously, or
+/// none.
+#[derive(Clone, Debug)]
 pub struct Registry {
-    epoll: Rc<OwnedFd>,
-    producers: Rc<RefCell<Vec<Rc<Cell<bool>>>>>,
+    epoll: Arc<OwnedFd>,
+    machine: u8,
 }
 
 impl Registry {
-    pub(crate) fn new(epoll: OwnedFd) -> Self {
-        Registry {
-            epoll: Rc::new(epoll),
-            producers: Rc::default(),
-        }
-    }
-
-    pub(crate) fn epoll(&self) -> &OwnedFd {
-        &self.epoll
-    }
-
-    /// Answers whether there is such a producer.
-    pub(crate) fn make_ready(&self, producer: usize) -> bool {
-        match self.producers.borrow().get(producer) {
-            Some(ready) => {
-                ready.set(true);
-                true
-            }
-            None => false,
-        }
+    pub(crate) fn new(epoll: Arc<OwnedFd>, machine: u8) -> Self {
+        Registry { epoll, machine }
     }
 
     /// Registers a state's file descriptor, edge-triggered in both directions, until it is closed.
@@ -53,54 +80,66 @@ impl Registry {
     ///
     /// The kernel's: no memory, too many registrations, or a descriptor that cannot be polled, such as a file.
     pub fn add(&self, fd: impl AsFd, state: Token) -> io::Result<()> {
-        use epoll::EventFlags;
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        self.register(fd, state.to_u64(), flags)
+        let flags = interest(Events::READABLE | Events::WRITABLE);
+        epoll::add(&*self.epoll, fd, self.mark(state), flags)?;
+        Ok(())
     }
 
-    /// Registers a descriptor that belongs to no state: a listener, a pipe that signals come through. When it becomes
-    /// readable, the [`Producer`] is ready and the next turn is due.
+    /// As [`add`](Self::add), for one event: afterwards nothing more is reported until
+    /// [`listen_again`](Self::listen_again).
+    ///
+    /// For states that several workers share, so that one of them at a time hears of a descriptor. `events` are those to
+    /// wait for, readable or writable or both; the other side's end is always one.
     ///
     /// # Errors
     ///
     /// As [`add`](Self::add).
-    pub fn add_producer(&self, fd: impl AsFd) -> io::Result<Producer> {
-        let mut producers = self.producers.borrow_mut();
-        let mark = NOT_A_STATE | producers.len() as u64;
-        self.register(fd, mark, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
-        let ready = Rc::new(Cell::new(false));
-        producers.push(Rc::clone(&ready));
-        Ok(Producer { ready })
-    }
-
-    fn register(&self, fd: impl AsFd, data: u64, flags: epoll::EventFlags) -> io::Result<()> {
-        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(data), flags)?;
+    pub fn add_once(&self, fd: impl AsFd, state: Token, events: Events) -> io::Result<()> {
+        let flags = interest(events) | EventFlags::ONESHOT;
+        epoll::add(&*self.epoll, fd, self.mark(state), flags)?;
         Ok(())
     }
-}
 
-impl fmt::Debug for Registry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Registry({:?})", self.epoll)
+    /// Waits for one more event of a descriptor that was registered with [`add_once`](Self::add_once). What is so
+    /// already is reported too.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: no memory, or a descriptor that is not registered.
+    pub fn listen_again(&self, fd: impl AsFd, state: Token, events: Events) -> io::Result<()> {
+        let flags = interest(events) | EventFlags::ONESHOT;
+        epoll::modify(&*self.epoll, fd, self.mark(state), flags)?;
+        Ok(())
+    }
+
+    /// Ends a registration before its descriptor is closed: to give the descriptor to somebody else, say.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: a descriptor that is not registered.
+    pub fn remove(&self, fd: impl AsFd) -> io::Result<()> {
+        epoll::delete(&*self.epoll, fd)?;
+        Ok(())
+    }
+
+    fn mark(&self, state: Token) -> EventData {
+        Mark::State(self.machine, state).to_data()
     }
 }
 
-/// A source of work that belongs to no state yet.
-///
-/// It stays ready until the program says that the source is empty: the kernel reports an edge once.
-#[derive(Clone, Debug)]
-pub struct Producer {
-    ready: Rc<Cell<bool>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Producer {
-    /// Whether the source may have something.
-    pub fn is_ready(&self) -> bool {
-        self.ready.get()
-    }
-
-    /// The source said that it would block: wait for the next edge.
-    pub fn exhausted(&self) {
-        self.ready.set(false);
+    #[test]
+    fn marks_come_back_as_they_went() {
+        let tokens = [0x0000_0001_0000_0000, 0xffff_ffff_00ff_ffff].map(Token::from_u64);
+        for mark in tokens
+            .iter()
+            .flat_map(|token| [0, 254].map(|machine| Mark::State(machine, *token)))
+            .chain([Mark::Producer(0), Mark::Producer(7), Mark::BELL])
+        {
+            assert_eq!(Mark::from_data(mark.to_data()), mark);
+        }
     }
 }

@@ -248,7 +248,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use batchloop_core::{Capacity, Machine};
-    use batchloop_eventfd::Poller;
+    use batchloop_eventfd::Multiplexer;
 
     use super::*;
     use crate::{make_http_calls, server};
@@ -257,9 +257,10 @@ mod tests {
     fn status(addresses: Vec<SocketAddr>) -> Option<u16> {
         let url = Url::parse("http://name/{}").expect("a URL");
         let machine = Machine::<Http>::heap(Capacity::slots(1));
-        let mut poller = Poller::new(machine).expect("a poller");
+        let mut multiplexer = Multiplexer::new().expect("a multiplexer");
+        let registry = multiplexer.add(machine).expect("no other bell");
         let mut driver = machine.driver().expect("a driver");
-        let mut network = Network::new(Origin { url, addresses }, poller.registry().clone());
+        let mut network = Network::new(Origin { url, addresses }, registry);
         let call = Http::get(&network.origin.url, b"x");
         machine.allocate(call).expect("a slot");
         let mut status = None;
@@ -271,11 +272,11 @@ mod tests {
                     Step::Release
                 });
             });
-            let progress = turn.expect("no fault");
+            turn.expect("no fault");
             if machine.live() == 0 {
                 break;
             }
-            poller.poll(&driver, progress, None).expect("polls");
+            multiplexer.poll(&[driver.watch()], None).expect("polls");
         }
         status
     }

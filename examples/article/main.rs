@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use batchloop_core::{Batch, Capacity, Context, Events, Handle, Machine, Step, Turn, field, point};
-use batchloop_eventfd::Poller;
+use batchloop_eventfd::Multiplexer;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 
@@ -132,7 +132,8 @@ impl Deadlines {
 /// The driver loop. Tells whether every job ended in a result.
 fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
     let machine = Machine::<Foo>::heap(Capacity::slots(slots(options)).points(3).scopes(1));
-    let mut poller = Poller::new(machine)?;
+    let mut multiplexer = Multiplexer::new()?;
+    let registry = multiplexer.add(machine)?;
     let queue = Queue::new(options.source, machine.counter())?;
     let mut service = Service {
         report: Report::new(queue.total()),
@@ -141,17 +142,17 @@ fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
             timeout: options.timeout,
             due: VecDeque::new(),
         },
-        network: Network::new(origin, poller.registry().clone()),
+        network: Network::new(origin, registry),
     };
     let mut driver = machine.driver()?;
     loop {
-        let progress = driver.turn(|cx| entry(cx, &mut service))?;
+        driver.turn(|cx| entry(cx, &mut service))?;
         service.report.publish()?;
         if service.queue.is_drained() && machine.live() == 0 {
             break;
         }
         let wake_up = service.deadlines.next(&machine);
-        poller.poll(&driver, progress, wake_up)?;
+        multiplexer.poll(&[driver.watch()], wake_up)?;
         service.deadlines.expire(&machine);
     }
     service.report.clear();

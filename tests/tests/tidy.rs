@@ -29,10 +29,11 @@ const CONTRACTS: [&str; 1] = ["the contract of `GlobalAlloc`"];
 
 /// The file that chooses an atomics backend, and the types elsewhere that are no concern of a model checker: a
 /// driver's scratch space, which one thread uses at a time, and the word that a futex is.
-const BACKEND: [&str; 3] = [
+const BACKEND: [&str; 4] = [
     "batchloop-core/src/sync.rs",
     "batchloop-std/src/futex.rs",
     "batchloop-core/src/storage.rs: portable_atomic::AtomicU32",
+    "batchloop-eventfd/src/sync.rs",
 ];
 
 const BACKENDS: [&str; 5] = [

@@ -1,0 +1,94 @@
+//! The kernel's side: waiting, and what its flags mean.
+
+use std::{io, os::fd::OwnedFd, time::Duration};
+
+use batchloop_core::Events;
+use rustix::{
+    buffer::spare_capacity,
+    event::{
+        Timespec,
+        epoll::{self, Event, EventFlags},
+    },
+    io::Errno,
+};
+
+/// Waits for events, for ever if `left` is `None`, and puts them behind those that are in `events`. A signal handler
+/// that has run ends the wait: the program may want to look at what it left.
+pub(crate) fn wait(
+    epoll: &OwnedFd,
+    events: &mut Vec<Event>,
+    left: Option<Duration>,
+) -> io::Result<()> {
+    let answer = match epoll::wait(epoll, spare_capacity(events), left.map(exact).as_ref()) {
+        // A kernel before 5.11, which counts in milliseconds.
+        Err(Errno::NOSYS | Errno::INVAL) => {
+            epoll::wait(epoll, spare_capacity(events), left.map(rounded_up).as_ref())
+        }
+        answer => answer,
+    };
+    match answer {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn exact(left: Duration) -> Timespec {
+    Timespec {
+        tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    }
+}
+
+fn rounded_up(left: Duration) -> Timespec {
+    /// About 24 days: what an old kernel can wait for at once.
+    const LONGEST: u64 = i32::MAX as u64 / 1000;
+    let milliseconds = left.subsec_nanos().div_ceil(1_000_000);
+    exact(
+        Duration::from_secs(left.as_secs().min(LONGEST - 1))
+            + Duration::from_millis(milliseconds.into()),
+    )
+}
+
+/// What is asked for a descriptor: these events, and to hear of the other side's end.
+pub(crate) fn interest(events: Events) -> EventFlags {
+    let mut flags = EventFlags::RDHUP | EventFlags::ET;
+    flags.set(EventFlags::IN, events.contains(Events::READABLE));
+    flags.set(EventFlags::OUT, events.contains(Events::WRITABLE));
+    flags
+}
+
+/// A hang-up or an error is also a readiness in both directions: the next read or write says what it is.
+pub(crate) fn translate(flags: EventFlags) -> Events {
+    let mut events = Events::NONE;
+    let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+    if broken || flags.contains(EventFlags::RDHUP) {
+        events = events | Events::CLOSED;
+    }
+    if broken || flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI) {
+        events = events | Events::READABLE;
+    }
+    if broken || flags.contains(EventFlags::OUT) {
+        events = events | Events::WRITABLE;
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_kernels_wait_for_whole_milliseconds_and_not_less() {
+        assert_eq!(rounded_up(Duration::from_nanos(1)).tv_nsec, 1_000_000);
+        assert_eq!(rounded_up(Duration::from_millis(7)).tv_nsec, 7_000_000);
+        assert_eq!(rounded_up(Duration::MAX).tv_sec, 2_147_483);
+    }
+
+    #[test]
+    fn an_end_in_one_direction_leaves_the_other_alone() {
+        let ended = translate(EventFlags::IN | EventFlags::RDHUP);
+        assert_eq!(ended, Events::READABLE | Events::CLOSED);
+        let broken = translate(EventFlags::ERR);
+        assert!(broken.contains(Events::READABLE | Events::WRITABLE | Events::CLOSED));
+    }
+}

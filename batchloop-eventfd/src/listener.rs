@@ -1,0 +1,184 @@
+//! Accepting clients while there is room for them.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    time::{Duration, Instant},
+};
+
+use batchloop_core::{Access, Turn};
+use rustix::{
+    io::Errno,
+    net::{SocketFlags, accept_with, listen, sockopt},
+};
+
+use crate::{multiplexer::Multiplexer, producer::Producer};
+
+/// How many clients the kernel may keep waiting; it may have a smaller limit of its own.
+const BACKLOG: i32 = 4096;
+
+/// How many clients one turn accepts at most, so that those who are there have their turns too.
+const AT_ONCE: usize = 256;
+
+/// How soon accepting is tried again where the system has no descriptor left and no client of ours leaves.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How it went with a [`Listener`]'s clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Accepted {
+    /// Clients that were accepted.
+    pub clients: u64,
+    /// How often clients had to wait because there was no slot.
+    pub no_slot: u64,
+    /// How often clients had to wait because there was no descriptor, or no memory for it.
+    pub no_descriptor: u64,
+}
+
+/// Why clients wait in the kernel.
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    NoSlot,
+    /// Until fewer states live than did then, or this time.
+    NoDescriptor(usize, Instant),
+}
+
+/// A listening socket whose clients become states, while there are slots and descriptors for them.
+///
+/// A client is accepted when its slot is reserved, so none is accepted only to be turned away. While there is no slot,
+/// or no descriptor, the listener is not asked at all and clients wait in the kernel's queue. A slot that is given back
+/// makes it try again.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    waiting: Producer,
+    pause: Option<Pause>,
+    stopped: bool,
+    accepted: Accepted,
+}
+
+impl Listener {
+    /// Listens at an address, for a loop that polls this multiplexer.
+    ///
+    /// Clients' sockets do not block, are closed on exec, and send at once what they are given (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// An address that is taken, not ours, or no address at all; too many descriptors.
+    pub fn bind(multiplexer: &mut Multiplexer, address: impl ToSocketAddrs) -> io::Result<Self> {
+        let socket = TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        // Clients' sockets inherit it.
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        listen(&socket, BACKLOG)?;
+        Ok(Listener {
+            waiting: multiplexer.add_producer(&socket)?,
+            socket,
+            pause: None,
+            stopped: false,
+            accepted: Accepted::default(),
+        })
+    }
+
+    /// Accepts the clients that wait, as far as there is room, and makes a state of each.
+    ///
+    /// For the beginning of each turn; the states are in its [`arrivals`](Turn::arrivals).
+    pub fn accept<T, A: Access>(
+        &mut self,
+        cx: &Turn<'_, T, A>,
+        mut state: impl FnMut(TcpStream) -> T,
+    ) {
+        if self.stopped || !self.waiting.is_ready() || self.lacks_a_descriptor(cx) {
+            return;
+        }
+        for _ in 0..AT_ONCE {
+            let Ok(slot) = cx.reserve() else {
+                if !matches!(self.pause, Some(Pause::NoSlot)) {
+                    self.accepted.no_slot += 1;
+                }
+                self.pause = Some(Pause::NoSlot);
+                return;
+            };
+            match accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok(socket) => {
+                    self.pause = None;
+                    self.accepted.clients += 1;
+                    slot.commit(state(socket.into()));
+                }
+                Err(Errno::AGAIN) => {
+                    self.pause = None;
+                    self.waiting.exhausted();
+                    return;
+                }
+                Err(error) if is_the_clients(error) => {}
+                Err(_) => {
+                    drop(slot);
+                    self.accepted.no_descriptor += 1;
+                    self.wait_for_a_descriptor(cx);
+                    return;
+                }
+            }
+        }
+        // There may be more of them, of whom no edge will tell.
+        cx.machine().counter().ring();
+    }
+
+    fn wait_for_a_descriptor<T, A: Access>(&mut self, cx: &Turn<'_, T, A>) {
+        let retry = Instant::now() + RETRY;
+        // Asked for first: what is given back later rings, and what was given back before is not counted as live.
+        cx.machine().ring_when_freed();
+        self.pause = Some(Pause::NoDescriptor(cx.machine().live(), retry));
+    }
+
+    fn lacks_a_descriptor<T, A: Access>(&self, cx: &Turn<'_, T, A>) -> bool {
+        let Some(Pause::NoDescriptor(live, retry)) = self.pause else {
+            return false;
+        };
+        cx.machine().ring_when_freed();
+        cx.machine().live() >= live && Instant::now() < retry
+    }
+
+    /// When to try again for a descriptor, though nobody has left: to sleep no longer than that.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.pause {
+            Some(Pause::NoDescriptor(_, retry)) if !self.stopped => Some(retry),
+            _ => None,
+        }
+    }
+
+    /// Accepts nobody any more. Those who wait are refused when the listener is dropped.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// How it went.
+    pub fn accepted(&self) -> Accepted {
+        self.accepted
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's; none is expected.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// Whether it went wrong with one client, who has gone; the next one may be well.
+fn is_the_clients(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::CONNABORTED
+            | Errno::INTR
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::NONET
+            | Errno::HOSTUNREACH
+            | Errno::OPNOTSUPP
+            | Errno::NETUNREACH
+            | Errno::NETDOWN
+            | Errno::PERM
+    )
+}

@@ -1,0 +1,278 @@
+//! Any number of drivers, their file descriptors and one bell, in one wait.
+
+use std::{
+    fmt, io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use batchloop_core::{Access, Announced, Events, Machine, Stale, Token, Watch};
+use rustix::event::epoll::{self, Event, EventFlags};
+
+use crate::{
+    bell::OneRing,
+    epoll::{translate, wait},
+    event_fd::EventFd,
+    producer::{Producer, Producers},
+    registry::{Mark, Registry},
+};
+
+/// How many events one system call reports at most. More are reported by the next one.
+const EVENTS_AT_ONCE: usize = 1024;
+
+/// How long descriptors go unlooked at while there is work.
+///
+/// A look with nothing to see costs about 0.3 µs, so this is 1 % of the time for it, and a delay that is no longer than
+/// some tens of requests take.
+const BUSY: Duration = Duration::from_micros(30);
+
+/// What a wait brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Polled {
+    /// Events that were posted to states.
+    pub delivered: usize,
+    /// Events for states that have ended: dropped.
+    pub stale: usize,
+    /// Producers that became ready.
+    pub producers: usize,
+    /// Whether the bell was rung.
+    pub rung: bool,
+}
+
+/// Waits for the file descriptors of any machines' states, for producers, and for changes from other threads.
+///
+/// A thread has one, and any number of drivers: the machines may be of different types. Its loop gives each driver a
+/// turn and then polls, so all get on alike: a turn is bounded by its batches, whatever other drivers do. A driver
+/// whose watch is not due may be left out of a round.
+///
+/// ```
+/// # use batchloop_core::{Capacity, Machine, Step, Turn};
+/// # use batchloop_eventfd::Multiplexer;
+/// # fn listen(cx: &mut Turn<'_, u8>) { cx.arrivals().release() }
+/// # fn call(cx: &mut Turn<'_, u16>) { cx.arrivals().release() }
+/// # let listening = Machine::heap(Capacity::slots(4));
+/// # let calling = Machine::heap(Capacity::slots(4));
+/// let mut multiplexer = Multiplexer::new()?;
+/// let clients = multiplexer.add(listening)?;
+/// let servers = multiplexer.add(calling)?;
+/// let (mut listener, mut caller) = (listening.driver()?, calling.driver()?);
+/// # listening.allocate(1)?;
+/// # calling.allocate(1)?;
+/// while listening.live() + calling.live() > 0 {
+///     listener.turn(|cx| listen(cx))?;
+///     caller.turn(|cx| call(cx))?;
+///     # if listening.live() + calling.live() == 0 { break }
+///     multiplexer.poll(&[listener.watch(), caller.watch()], None)?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "poller")]
+#[doc(alias = "reactor")]
+pub struct Multiplexer {
+    epoll: Arc<OwnedFd>,
+    bell: &'static OneRing<EventFd>,
+    machines: Vec<Box<dyn Member>>,
+    producers: Producers,
+    /// The sleep that the thread is in, or is about to enter.
+    announced: Vec<Announced>,
+    events: Vec<Event>,
+    /// When a busy thread last looked at its descriptors; `None` once it has slept.
+    looked: Option<Instant>,
+    total: Polled,
+}
+
+/// A machine, whatever its type.
+trait Member {
+    fn post(&self, token: Token, events: Events) -> Result<(), Stale>;
+}
+
+impl<T: 'static, A: Access> Member for Machine<T, A> {
+    fn post(&self, token: Token, events: Events) -> Result<(), Stale> {
+        self.post_token(token, events)
+    }
+}
+
+impl Multiplexer {
+    /// A multiplexer with its bell.
+    ///
+    /// The bell lives as long as the program, as machines do: whoever holds a waker may ring it at any time, so its
+    /// descriptor is never closed.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, where there are too many descriptors.
+    pub fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let bell = EventFd::new()?;
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&epoll, &bell, Mark::BELL.to_data(), flags)?;
+        Ok(Multiplexer {
+            epoll: Arc::new(epoll),
+            bell: Box::leak(Box::new(OneRing::new(bell))),
+            machines: Vec::new(),
+            producers: Producers::default(),
+            announced: Vec::new(),
+            events: Vec::with_capacity(EVENTS_AT_ONCE),
+            looked: None,
+            total: Polled::default(),
+        })
+    }
+
+    /// Takes a machine in: changes from elsewhere end the thread's sleep, and events of descriptors that are registered
+    /// with the answer reach the machine's states. Up to 255 machines, each with up to 2²⁴ slots.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if the machine has a bell, [`io::ErrorKind::InvalidInput`] beyond the limits.
+    pub fn add<T, A: Access>(&mut self, machine: Machine<T, A>) -> io::Result<Registry> {
+        let limits = [
+            (self.machines.len() >= Mark::MACHINES, "over 255 machines"),
+            (machine.capacity() > Mark::SLOTS, "over 2^24 slots"),
+        ];
+        if let Some((_, limit)) = limits.iter().find(|(over, _)| *over) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, *limit));
+        }
+        machine
+            .set_bell(self.bell)
+            .map_err(|taken| io::Error::new(io::ErrorKind::AlreadyExists, taken))?;
+        let number = self.machines.len() as u8;
+        self.machines.push(Box::new(machine));
+        Ok(Registry::new(Arc::clone(&self.epoll), number))
+    }
+
+    /// Registers a descriptor that belongs to no state: a listener, a pipe that signals come through. When it becomes
+    /// readable, the wait ends and the [`Producer`] is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::add`].
+    pub fn add_producer(&mut self, fd: impl AsFd) -> io::Result<Producer> {
+        let (number, producer) = self.producers.add();
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&*self.epoll, fd, Mark::Producer(number).to_data(), flags)?;
+        Ok(producer)
+    }
+
+    /// Collects what has happened, after a turn of each driver.
+    ///
+    /// If no driver's [`Watch`] is due, it sleeps until a descriptor is ready, a change counter moves, a signal handler
+    /// has run, or the deadline is there. Otherwise it does not wait; and of descriptors, a thread that has always
+    /// work looks every 30 µs, without a system call in between.
+    ///
+    /// A driver that is left out of `drivers` is slept through.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's; none is expected while the multiplexer's own descriptors are open.
+    pub fn poll(&mut self, drivers: &[Watch], deadline: Option<Instant>) -> io::Result<Polled> {
+        if self.announce(drivers) {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let waited = wait(&self.epoll, &mut self.events, left);
+            self.announced.clear();
+            self.looked = None;
+            waited?;
+        } else if self.is_time_to_look() {
+            wait(&self.epoll, &mut self.events, Some(Duration::ZERO))?;
+        }
+        Ok(self.deliver())
+    }
+
+    /// As [`poll`](Self::poll), for a thread that sleeps elsewhere, in another library's loop: collects what has happened
+    /// and never waits. Answers whether the thread may sleep.
+    ///
+    /// If so, the sleep is announced until the next call, and [`as_fd`](AsFd::as_fd) becomes readable as soon as there
+    /// is something to do: a new edge, for loops that wait for edges. Deadlines are that loop's.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    pub fn settle(&mut self, drivers: &[Watch]) -> io::Result<bool> {
+        let asleep = self.announce(drivers);
+        if asleep {
+            self.looked = None;
+        }
+        if asleep || self.is_time_to_look() {
+            wait(&self.epoll, &mut self.events, Some(Duration::ZERO))?;
+        }
+        // What is left in the kernel makes no new edge. So the thread sleeps when it has seen that there is none.
+        let nothing_new = self.events.is_empty();
+        self.deliver();
+        Ok(asleep && nothing_new)
+    }
+
+    /// Says that the thread is about to sleep, in place of what was said before. Answers whether it may.
+    fn announce(&mut self, drivers: &[Watch]) -> bool {
+        self.announced.clear();
+        if drivers.iter().any(Watch::is_due) {
+            return false;
+        }
+        self.bell.renew();
+        self.announced
+            .extend(drivers.iter().map_while(Watch::announce));
+        let may_sleep = self.announced.len() == drivers.len();
+        if !may_sleep {
+            self.announced.clear();
+        }
+        may_sleep
+    }
+
+    fn is_time_to_look(&mut self) -> bool {
+        let now = Instant::now();
+        let looked = *self.looked.get_or_insert(now);
+        let is_time = now.duration_since(looked) >= BUSY;
+        if is_time {
+            self.looked = Some(now);
+        }
+        is_time
+    }
+
+    fn deliver(&mut self) -> Polled {
+        let mut polled = Polled::default();
+        for event in self.events.drain(..) {
+            match Mark::from_data(event.data) {
+                Mark::State(machine, token) => {
+                    let machine = self.machines.get(usize::from(machine));
+                    let events = translate(event.flags);
+                    match machine.map_or(Err(Stale), |machine| machine.post(token, events)) {
+                        Ok(()) => polled.delivered += 1,
+                        Err(Stale) => polled.stale += 1,
+                    }
+                }
+                Mark::BELL => polled.rung = true,
+                Mark::Producer(number) => {
+                    polled.producers += usize::from(self.producers.make_ready(number));
+                }
+            }
+        }
+        self.total.delivered += polled.delivered;
+        self.total.stale += polled.stale;
+        self.total.producers += polled.producers;
+        self.total.rung |= polled.rung;
+        polled
+    }
+
+    /// What all waits together have brought.
+    pub fn total(&self) -> Polled {
+        self.total
+    }
+}
+
+/// The one descriptor of the whole, for another loop to wait for: readable while there is something to collect.
+impl AsFd for Multiplexer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+impl fmt::Debug for Multiplexer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Multiplexer")
+            .field("machines", &self.machines.len())
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,446 @@
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    process::Command,
+    thread,
+};
+
+use batchloop_core::{Batch, Capacity, Driver, Handle, Progress, Step, Turn, Waker, point};
+
+use super::*;
+
+struct State {
+    socket: UnixStream,
+    runs: u32,
+    seen: Events,
+}
+
+fn entry(cx: &mut Turn<'_, State>) {
+    let new: Batch<'_, State> = cx.arrivals();
+    cx.stage(point!("wait"), new).advance(|state, me| {
+        state.runs += 1;
+        state.seen = me.events();
+        Step::Wait
+    });
+}
+
+struct Fixture {
+    machine: Machine<State>,
+    driver: Driver<State>,
+    multiplexer: Multiplexer,
+    registry: Registry,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let machine = Machine::heap(Capacity::slots(8));
+        let mut multiplexer = Multiplexer::new().unwrap();
+        Fixture {
+            machine,
+            driver: machine.driver().unwrap(),
+            registry: multiplexer.add(machine).unwrap(),
+            multiplexer,
+        }
+    }
+
+    fn unregistered(&mut self) -> (Handle<State>, UnixStream, UnixStream) {
+        let (socket, peer) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let state = State {
+            socket: socket.try_clone().unwrap(),
+            runs: 0,
+            seen: Events::NONE,
+        };
+        (self.machine.allocate(state).unwrap(), socket, peer)
+    }
+
+    fn state(&mut self) -> (Handle<State>, UnixStream) {
+        let (handle, socket, peer) = self.unregistered();
+        self.registry.add(&socket, handle.token()).unwrap();
+        (handle, peer)
+    }
+
+    /// Runs turns until there is nothing to do.
+    fn quiet(&mut self) {
+        while self.driver.turn(entry).unwrap() == Progress::More {}
+    }
+
+    fn poll(&mut self, deadline: Option<Instant>) -> Polled {
+        let drivers = [self.driver.watch()];
+        self.multiplexer.poll(&drivers, deadline).unwrap()
+    }
+
+    /// One round of turns, and what is there without waiting for it.
+    fn round(&mut self) -> Polled {
+        self.quiet();
+        self.poll(Some(Instant::now()))
+    }
+
+    fn look<R>(&self, handle: Handle<State>, look: impl FnOnce(&mut State) -> R) -> R {
+        let mut answer = None;
+        let looked = self.machine.signal(handle, |state| {
+            answer = Some(look(state));
+            batchloop_core::Reaction::Ignore
+        });
+        assert!(looked.is_ok());
+        answer.unwrap()
+    }
+}
+
+#[test]
+fn readiness_arrives_as_events() {
+    let mut fixture = Fixture::new();
+    let (handle, mut peer) = fixture.state();
+    fixture.quiet();
+    // A new socket can be written to at once.
+    assert_eq!(fixture.poll(None).delivered, 1);
+    fixture.quiet();
+    assert_eq!(fixture.look(handle, |state| state.seen), Events::WRITABLE);
+    peer.write_all(b"x").unwrap();
+    assert_eq!(fixture.poll(None).delivered, 1);
+    fixture.quiet();
+    let seen = fixture.look(handle, |state| state.seen);
+    assert!(seen.contains(Events::READABLE), "{seen:?}");
+    assert!(!seen.contains(Events::CLOSED), "{seen:?}");
+    drop(peer);
+    let _ = fixture.poll(None);
+    fixture.quiet();
+    let seen = fixture.look(handle, |state| state.seen);
+    assert!(seen.contains(Events::READABLE | Events::CLOSED), "{seen:?}");
+}
+
+#[test]
+fn an_event_for_a_state_that_has_ended_is_counted_and_dropped() {
+    let mut fixture = Fixture::new();
+    let (first, mut peer) = fixture.state();
+    // This duplicate keeps the registration when the state has gone.
+    let duplicate = fixture.look(first, |state| state.socket.try_clone().unwrap());
+    fixture.round();
+    fixture.machine.release(first).unwrap();
+    let (second, _peer) = fixture.state();
+    assert_eq!(first.slot(), second.slot());
+    fixture.round();
+    fixture.quiet();
+    let runs = fixture.look(second, |state| state.runs);
+    peer.write_all(b"x").unwrap();
+    let polled = fixture.poll(None);
+    assert_eq!((polled.delivered, polled.stale), (0, 1));
+    fixture.quiet();
+    assert_eq!(fixture.look(second, |state| state.runs), runs);
+    drop(duplicate);
+}
+
+#[test]
+fn a_descriptor_that_is_registered_once_is_heard_of_once() {
+    let mut fixture = Fixture::new();
+    let (handle, socket, mut peer) = fixture.unregistered();
+    let (registry, token) = (fixture.registry.clone(), handle.token());
+    registry.add_once(&socket, token, Events::READABLE).unwrap();
+    assert_eq!(fixture.round().delivered, 0);
+    for _ in 0..3 {
+        peer.write_all(b"x").unwrap();
+        assert_eq!(fixture.round().delivered, 1);
+        peer.write_all(b"x").unwrap();
+        assert_eq!(fixture.round().delivered, 0);
+        // There is something still, which is told at once.
+        registry
+            .listen_again(&socket, token, Events::READABLE)
+            .unwrap();
+        assert_eq!(fixture.round().delivered, 1);
+        (&socket).read_exact(&mut [0; 2]).unwrap();
+        registry
+            .listen_again(&socket, token, Events::READABLE)
+            .unwrap();
+        assert_eq!(fixture.round().delivered, 0);
+    }
+    registry.remove(&socket).unwrap();
+    assert!(registry.remove(&socket).is_err());
+    peer.write_all(b"x").unwrap();
+    assert_eq!(fixture.round().delivered, 0);
+}
+
+#[test]
+fn machines_of_several_types_get_their_own_events() {
+    let mut fixture = Fixture::new();
+    let other: Machine<u64> = Machine::heap(Capacity::slots(4));
+    let registry = fixture.multiplexer.add(other).unwrap();
+    let mut driver = other.driver().unwrap();
+    let (handle, mut peer) = fixture.state();
+    let (socket, mut other_peer) = UnixStream::pair().unwrap();
+    let state = other.allocate(0).unwrap();
+    assert_eq!(state.slot(), handle.slot());
+    registry.add(&socket, state.token()).unwrap();
+    let mut count = |cx: &mut Turn<'_, u64>| {
+        let new = cx.arrivals();
+        cx.stage(point!("count"), new).advance(|count, me| {
+            *count += u64::from(me.events().contains(Events::READABLE));
+            Step::Wait
+        });
+    };
+    fixture.round();
+    fixture.quiet();
+    driver.turn(&mut count).unwrap();
+    let runs = fixture.look(handle, |state| state.runs);
+    other_peer.write_all(b"x").unwrap();
+    let watches = [fixture.driver.watch(), driver.watch()];
+    assert_eq!(
+        fixture.multiplexer.poll(&watches, None).unwrap().delivered,
+        1
+    );
+    fixture.quiet();
+    driver.turn(&mut count).unwrap();
+    assert_eq!(fixture.look(handle, |state| state.runs), runs);
+    let mut counted = 0;
+    let looked = other.signal(state, |count| {
+        counted = *count;
+        batchloop_core::Reaction::Ignore
+    });
+    assert_eq!((looked.is_ok(), counted), (true, 1));
+    peer.write_all(b"x").unwrap();
+    let watches = [fixture.driver.watch(), driver.watch()];
+    assert_eq!(
+        fixture.multiplexer.poll(&watches, None).unwrap().delivered,
+        1
+    );
+    assert!(fixture.driver.watch().is_due() && !driver.watch().is_due());
+}
+
+#[test]
+fn wakes_from_another_thread_end_the_sleep_of_either_driver() {
+    const WAKES: u64 = 1000;
+    let machines: [Machine<u64>; 2] = [0, 1].map(|_| Machine::heap(Capacity::slots(1)));
+    let mut multiplexer = Multiplexer::new().unwrap();
+    let mut drivers = machines.map(|machine| machine.driver().unwrap());
+    let wakers: [Waker; 2] = machines.map(|machine| {
+        multiplexer.add(machine).unwrap();
+        machine.waker(machine.allocate(0).unwrap())
+    });
+    let (go, gone) = std::sync::mpsc::channel();
+    let other = thread::spawn(move || {
+        for round in gone {
+            let waker: &Waker = &wakers[round];
+            waker.wake().unwrap();
+        }
+    });
+    let mut runs = [0; 2];
+    for round in 0..=WAKES {
+        let chosen = (round % 2) as usize;
+        let before = runs[chosen];
+        if round > 0 {
+            go.send(chosen).unwrap();
+        }
+        while runs[chosen] == before {
+            for (driver, runs) in drivers.iter_mut().zip(&mut runs) {
+                let turn = driver.turn(|cx| {
+                    cx.arrivals().advance(|_, _| {
+                        *runs += 1;
+                        Step::Wait
+                    });
+                });
+                turn.unwrap();
+            }
+            let watches = drivers.each_ref().map(Driver::watch);
+            if runs[chosen] == before {
+                multiplexer.poll(&watches, None).unwrap();
+            }
+        }
+    }
+    drop(go);
+    other.join().unwrap();
+}
+
+/// As many rings as you like cost one write for each sleep.
+#[test]
+fn rings_during_a_sleep_are_one_for_the_kernel() {
+    let mut fixture = Fixture::new();
+    fixture.quiet();
+    let counter = fixture.machine.counter();
+    for _ in 0..10 {
+        counter.ring();
+    }
+    assert_eq!(fixture.multiplexer.bell.bell().drain(), 0, "nobody slept");
+    fixture.quiet();
+    let watches = [fixture.driver.watch()];
+    for _ in 0..3 {
+        assert!(fixture.multiplexer.announce(&watches));
+    }
+    for _ in 0..10 {
+        counter.ring();
+    }
+    assert_eq!(fixture.multiplexer.bell.bell().drain(), 1);
+    assert!(!fixture.multiplexer.announce(&watches));
+    counter.ring();
+    assert_eq!(fixture.multiplexer.bell.bell().drain(), 0);
+}
+
+#[test]
+fn a_producer_is_ready_until_it_says_otherwise() {
+    let mut fixture = Fixture::new();
+    let (mut source, mut peer) = UnixStream::pair().unwrap();
+    let producer = fixture.multiplexer.add_producer(&source).unwrap();
+    assert!(!producer.is_ready());
+    peer.write_all(b"x").unwrap();
+    fixture.quiet();
+    assert_eq!(fixture.poll(None).producers, 1);
+    assert!(producer.is_ready());
+    source.read_exact(&mut [0]).unwrap();
+    producer.exhausted();
+    assert!(!producer.is_ready());
+    peer.write_all(b"y").unwrap();
+    while !producer.is_ready() {
+        fixture.quiet();
+        let _ = fixture.poll(None);
+    }
+    // The number of one that is left goes to the next one.
+    drop(producer);
+    let (another, mut peer) = UnixStream::pair().unwrap();
+    let producer = fixture.multiplexer.add_producer(&another).unwrap();
+    assert!(!producer.is_ready());
+    peer.write_all(b"x").unwrap();
+    while !producer.is_ready() {
+        let _ = fixture.poll(None);
+    }
+}
+
+#[test]
+fn a_deadline_ends_the_sleep() {
+    let mut fixture = Fixture::new();
+    fixture.quiet();
+    let deadline = Instant::now() + Duration::from_micros(1500);
+    assert_eq!(fixture.poll(Some(deadline)), Polled::default());
+    assert!(Instant::now() >= deadline);
+    // A deadline that has passed does not wait at all.
+    assert_eq!(fixture.poll(Some(deadline)), Polled::default());
+}
+
+/// Two drivers wake each other's states for a long time, and nobody else is there.
+#[test]
+fn drivers_that_wake_each_other_make_no_system_call() {
+    const ROUNDS: u64 = 100_000;
+    let machines: [Machine<u64>; 2] = [0, 1].map(|_| Machine::heap(Capacity::slots(1)));
+    let mut multiplexer = Multiplexer::new().unwrap();
+    let mut drivers = machines.map(|machine| machine.driver().unwrap());
+    let states = machines.map(|machine| {
+        multiplexer.add(machine).unwrap();
+        machine.allocate(0).unwrap()
+    });
+    let start = Instant::now();
+    let mut hits = [0; 2];
+    let mut looks = 0;
+    while hits[1] < ROUNDS {
+        for side in [0, 1] {
+            let turn = drivers[side].turn(|cx| {
+                cx.arrivals().advance(|_, _| {
+                    hits[side] += 1;
+                    machines[1 - side].wake(states[1 - side]).unwrap();
+                    Step::Wait
+                });
+            });
+            turn.unwrap();
+        }
+        let before = multiplexer.looked;
+        let watches = drivers.each_ref().map(Driver::watch);
+        multiplexer.poll(&watches, None).unwrap();
+        assert!(multiplexer.looked.is_some(), "it has not slept");
+        looks += u32::from(before.is_some() && before != multiplexer.looked);
+    }
+    assert_eq!(multiplexer.bell.bell().drain(), 0, "and nobody has rung");
+    // It looks at its descriptors now and then, which is the only system call.
+    assert!(start.elapsed() >= looks * BUSY, "{looks} looks");
+}
+
+#[test]
+fn a_driver_with_endless_work_starves_nobody() {
+    let mut fixture = Fixture::new();
+    let (handle, mut peer) = fixture.state();
+    fixture.round();
+    fixture.quiet();
+    let busy: Machine<u64> = Machine::heap(Capacity::slots(1));
+    fixture.multiplexer.add(busy).unwrap();
+    busy.allocate(0).unwrap();
+    let mut driver = busy.driver().unwrap();
+    for _ in 0..20 {
+        peer.write_all(b"x").unwrap();
+        let runs = fixture.look(handle, |state| state.runs);
+        while fixture.look(handle, |state| state.runs) == runs {
+            let again = |cx: &mut Turn<'_, u64>| {
+                cx.arrivals().advance(|_, me| {
+                    me.waker().wake().unwrap();
+                    Step::Wait
+                });
+            };
+            assert_eq!(driver.turn(again), Ok(Progress::More));
+            let watches = [fixture.driver.watch(), driver.watch()];
+            fixture.multiplexer.poll(&watches, None).unwrap();
+            fixture.quiet();
+        }
+    }
+}
+
+/// The thread sleeps on the one descriptor, as another library's loop would.
+#[test]
+fn the_whole_is_one_descriptor_for_another_loop() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut fixture = Fixture::new();
+    let (handle, mut peer) = fixture.state();
+    let waker = fixture.machine.waker(handle);
+    let mut settle = |fixture: &mut Fixture| {
+        let mut rounds = 0;
+        while {
+            fixture.quiet();
+            let drivers = [fixture.driver.watch()];
+            !fixture.multiplexer.settle(&drivers).unwrap()
+        } {
+            rounds += 1;
+        }
+        rounds
+    };
+    settle(&mut fixture);
+    let readable = |fixture: &Fixture, timeout: Option<Duration>| {
+        let mut fds = [PollFd::new(&fixture.multiplexer, PollFlags::IN)];
+        let timeout = timeout.map(|timeout| timeout.try_into().unwrap());
+        poll(&mut fds, timeout.as_ref()).unwrap() == 1
+    };
+    assert!(!readable(&fixture, Some(Duration::ZERO)));
+    peer.write_all(b"x").unwrap();
+    assert!(readable(&fixture, None));
+    assert!(settle(&mut fixture) > 0);
+    let runs = fixture.look(handle, |state| state.runs);
+    for round in 1..=10 {
+        assert!(!readable(&fixture, Some(Duration::ZERO)));
+        thread::spawn(move || waker.wake().unwrap());
+        assert!(readable(&fixture, None));
+        assert!(settle(&mut fixture) > 0);
+        assert_eq!(fixture.look(handle, |state| state.runs), runs + round);
+    }
+}
+
+#[test]
+fn another_program_inherits_nothing() {
+    let mut fixture = Fixture::new();
+    let (_handle, _peer) = fixture.state();
+    let listing = Command::new("ls").args(["-l", "/proc/self/fd"]).output();
+    let listing = String::from_utf8(listing.unwrap().stdout).unwrap();
+    assert!(listing.contains("->"), "{listing}");
+    assert!(!listing.contains("event"), "{listing}");
+}
+
+#[test]
+fn limits_are_answers() {
+    let mut fixture = Fixture::new();
+    let again = fixture.multiplexer.add(fixture.machine).unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    for _ in 1..255 {
+        let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
+        fixture.multiplexer.add(machine).unwrap();
+    }
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
+    let beyond = fixture.multiplexer.add(machine).unwrap_err();
+    assert_eq!(beyond.kind(), io::ErrorKind::InvalidInput);
+    let large: Machine<u8> = Machine::heap(Capacity::slots((1 << 24) + 1));
+    let mut multiplexer = Multiplexer::new().unwrap();
+    let beyond = multiplexer.add(large).unwrap_err();
+    assert_eq!(beyond.kind(), io::ErrorKind::InvalidInput);
+    // Neither has taken the bell.
+    assert_eq!(large.set_bell(multiplexer.bell), Ok(()));
+}

@@ -1,0 +1,174 @@
+//! A stream socket that knows what its edges have said.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use batchloop_core::Events;
+use rustix::{
+    io::{Errno, retry_on_intr},
+    net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown},
+};
+
+/// What a look at a stream brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Received {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing now: an edge will tell.
+    Nothing,
+    /// The other side has ended its sending.
+    End,
+}
+
+/// A non-blocking stream socket, and what is known of its readiness between two edges.
+///
+/// An edge-triggered descriptor is used until it would block, and the cheapest way to know that it would is not to ask:
+/// a receive that did not fill its room has emptied the socket, unless the other side's end came with it, which the
+/// edge has said. So an exchange of a request and an answer costs two system calls, and an end is not missed.
+///
+/// A closure tells the stream its events first, every time, and then uses it until it answers
+/// [`Received::Nothing`], or sends less than it was given. See the crate's example.
+#[derive(Debug)]
+pub struct Stream {
+    socket: OwnedFd,
+    may_receive: bool,
+    may_send: bool,
+    /// The other side has ended its sending; what it sent may still be in the socket.
+    is_ending: bool,
+}
+
+impl Stream {
+    /// A connected socket that does not block, such as [`Listener`](crate::Listener) makes.
+    ///
+    /// Nothing is received before the first edge, which comes when the socket is registered, if there is something.
+    pub fn new(socket: impl Into<OwnedFd>) -> Self {
+        Stream {
+            socket: socket.into(),
+            may_receive: false,
+            may_send: true,
+            is_ending: false,
+        }
+    }
+
+    /// Takes note of [`Me::events`](batchloop_core::Me::events).
+    #[inline]
+    pub fn note(&mut self, events: Events) {
+        self.may_receive |= events.contains(Events::READABLE);
+        self.may_send |= events.contains(Events::WRITABLE);
+        self.is_ending |= events.contains(Events::CLOSED);
+    }
+
+    /// Receives what there is, as far as there is room. Room of no bytes receives nothing.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, such as a reset; the connection is at its end.
+    pub fn receive(&mut self, room: &mut [u8]) -> io::Result<Received> {
+        if !self.may_receive || room.is_empty() {
+            return Ok(Received::Nothing);
+        }
+        let wanted = room.len();
+        match retry_on_intr(|| recv(&self.socket, &mut *room, RecvFlags::empty())) {
+            Ok((0, _)) => Ok(Received::End),
+            Ok((received, _)) => {
+                self.may_receive = received == wanted || self.is_ending;
+                Ok(Received::Bytes(received))
+            }
+            Err(Errno::AGAIN) => {
+                self.may_receive = false;
+                Ok(Received::Nothing)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends as much as fits; answers how much that was. If it is less than was given, an edge tells when there is room.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, such as a reset; the connection is at its end.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        while self.may_send && sent < bytes.len() {
+            match retry_on_intr(|| send(&self.socket, &bytes[sent..], SendFlags::NOSIGNAL)) {
+                Ok(more) => sent += more,
+                Err(Errno::AGAIN) => self.may_send = false,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Says that nothing more will be sent; the other direction stays open.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: the connection has ended already.
+    pub fn end(&self) -> io::Result<()> {
+        Ok(shutdown(&self.socket, Shutdown::Write)?)
+    }
+
+    /// Whether [`receive`](Self::receive) may bring something before the next edge.
+    pub fn may_receive(&self) -> bool {
+        self.may_receive
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net, os::unix::net::UnixStream};
+
+    use super::*;
+
+    fn pair() -> (Stream, UnixStream) {
+        let (socket, peer) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        (Stream::new(socket), peer)
+    }
+
+    #[test]
+    fn a_receive_that_leaves_room_has_emptied_the_socket() {
+        let (mut stream, mut peer) = pair();
+        let mut room = [0; 4];
+        peer.write_all(b"abcdef").unwrap();
+        assert_eq!(stream.receive(&mut room).unwrap(), Received::Nothing);
+        stream.note(Events::READABLE);
+        assert_eq!(stream.receive(&mut room).unwrap(), Received::Bytes(4));
+        assert!(stream.may_receive());
+        assert_eq!(stream.receive(&mut room).unwrap(), Received::Bytes(2));
+        assert!(!stream.may_receive());
+    }
+
+    #[test]
+    fn an_end_behind_the_last_bytes_is_not_missed() {
+        let (mut stream, mut peer) = pair();
+        let mut room = [0; 4];
+        peer.write_all(b"ab").unwrap();
+        peer.shutdown(net::Shutdown::Write).unwrap();
+        stream.note(Events::READABLE | Events::CLOSED);
+        assert_eq!(stream.receive(&mut room).unwrap(), Received::Bytes(2));
+        assert_eq!(stream.receive(&mut room).unwrap(), Received::End);
+        assert_eq!(stream.receive(&mut room).unwrap(), Received::End);
+        assert_eq!(stream.send(b"still").unwrap(), 5);
+    }
+
+    #[test]
+    fn a_full_socket_is_left_alone_until_its_edge() {
+        let (mut stream, peer) = pair();
+        let bytes = vec![7; 1 << 20];
+        let sent = stream.send(&bytes).unwrap();
+        assert!(sent < bytes.len());
+        drop(peer);
+        assert_eq!(stream.send(&bytes).unwrap(), 0, "it was not asked");
+        stream.note(Events::WRITABLE);
+        assert!(stream.send(&bytes).is_err());
+    }
+}
