@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use batchloop_core::{Bell, Watch};
+use batchloop_core::{Bell, ChangeCounter, Snapshot, Watch};
 use rustix::thread::futex;
 
 /// A bell for threads that block in the kernel: each ring ends every wait that has begun.
@@ -35,6 +35,18 @@ impl BlockingBell {
         let rings = self.rings.load(Ordering::Acquire);
         watch.sleep(|| {
             // A signal, or a ring in between, ends the wait with an error. The driver looks again either way.
+            let _ = futex::wait(&self.rings, futex::Flags::PRIVATE, rings, None);
+        });
+    }
+
+    /// Sleeps until the counter has moved since the snapshot. May return early.
+    ///
+    /// The bell must be the counter's, or nothing ends the sleep.
+    pub(crate) fn sleep_on(&self, counter: &ChangeCounter, since: Snapshot) {
+        // ORDERING: Acquire; as in `sleep`.
+        let rings = self.rings.load(Ordering::Acquire);
+        counter.sleep(since, || {
+            // A signal, or a ring in between, ends the wait with an error. The caller looks again either way.
             let _ = futex::wait(&self.rings, futex::Flags::PRIVATE, rings, None);
         });
     }

@@ -28,7 +28,9 @@
 
 mod bell;
 mod parking;
+mod queue;
 
 pub use batchloop_core::*;
 pub use bell::BlockingBell;
 pub use parking::Parking;
+pub use queue::{Closed, PushError, Queue, Sender, queue};
