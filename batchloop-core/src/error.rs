@@ -72,6 +72,24 @@ impl<X> fmt::Display for SignalError<X> {
 
 impl<X> Error for SignalError<X> {}
 
+/// Somebody works on the parent right now. The result that was not delivered is inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Busy<R>(pub R);
+
+impl<R> fmt::Debug for Busy<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Busy(..)")
+    }
+}
+
+impl<R> fmt::Display for Busy<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("somebody works on the parent")
+    }
+}
+
+impl<R> Error for Busy<R> {}
+
 /// Why a state could not be given a parent. The value comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ChildError<T> {

@@ -118,10 +118,11 @@
 //! | [`ProgramPoint`] | a place in the program |
 //! | [`Batch`], [`Step`], [`Me`], [`Field`] | what a stage took, and what becomes of it |
 //! | [`Hook`], [`Reaction`], [`Waker`], [`Events`] | pushing states forward |
+//! | [`Completion`], [`Abandoned`], [`Delivery`] | the result of what a state does for another one |
 //! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
 //! | [`Lineage`] | the state that started a state |
 //! | [`Dump`] | every live state, printed |
-//! | [`Fault`], [`Full`], [`Stale`], [`SignalError`] | what can go wrong |
+//! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
 //!
 //! [`implementation`] explains the inside.
 #![no_std]
@@ -147,6 +148,7 @@ mod bench;
 mod bitmap;
 mod capacity;
 mod change;
+mod completion;
 mod context;
 mod dump;
 mod error;
@@ -179,11 +181,12 @@ pub use access::{Access, Admits, Local, Shared, Word};
 pub use batch::{Batch, Step};
 pub use capacity::{Capacity, Footprint, Wrap};
 pub use change::{Bell, BellTaken, ChangeCounter, Snapshot};
+pub use completion::{Abandoned, Completion, Delivery};
 pub use context::Context;
 pub use dump::Dump;
 pub use error::{
-    ChildError, Claimed, Diverged, DriversTaken, Fault, Full, Mismatch, SignalError, Site, Stale,
-    TooShort,
+    Busy, ChildError, Claimed, Diverged, DriversTaken, Fault, Full, Mismatch, SignalError, Site,
+    Stale, TooShort,
 };
 pub use events::Events;
 pub use frame::FrameCell;

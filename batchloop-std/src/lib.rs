@@ -31,11 +31,13 @@ mod futex;
 mod idle;
 mod lot;
 mod parking;
+mod queue;
 mod report;
 mod workers;
 
 pub use batchloop_core::*;
 pub use bell::BlockingBell;
 pub use parking::Parking;
+pub use queue::{Closed, PushError, Queue, Sender, queue};
 pub use report::{Panic, Report, RunError, WorkerReport};
 pub use workers::{OnPanic, Role, Stop, Worker, Workers};
