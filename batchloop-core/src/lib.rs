@@ -121,7 +121,7 @@
 //! | [`Completion`], [`Abandoned`], [`Delivery`] | the result of what a state does for another one |
 //! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
 //! | [`Lineage`] | the state that started a state |
-//! | [`Dump`] | every live state, printed |
+//! | [`Dump`], [`Census`], [`Record`], [`Standing`] | every live state, printed or as data |
 //! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
 //!
 //! [`implementation`] explains the inside.
@@ -147,6 +147,7 @@ mod batch;
 mod bench;
 mod bitmap;
 mod capacity;
+mod census;
 mod change;
 mod completion;
 mod context;
@@ -180,6 +181,7 @@ mod workload;
 pub use access::{Access, Admits, Local, Shared, Word};
 pub use batch::{Batch, Step};
 pub use capacity::{Capacity, Footprint, Wrap};
+pub use census::{Census, Record, Standing};
 pub use change::{Bell, BellTaken, ChangeCounter, Snapshot};
 pub use completion::{Abandoned, Completion, Delivery};
 pub use context::Context;
