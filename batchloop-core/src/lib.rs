@@ -114,7 +114,7 @@
 //! | [`Handle`], [`Token`], [`Version`] | references that know when they are stale |
 //! | [`Timers`], [`Timer`] | deadlines of states |
 //! | [`Workload`], [`Workloads`] | kinds of work, for threads that are specialised |
-//! | [`Driver`], [`Turn`], [`Context`] | runs of the entry point |
+//! | [`Driver`], [`Turn`], [`Context`], [`Position`] | runs of the entry point |
 //! | [`ProgramPoint`] | a place in the program |
 //! | [`Batch`], [`Step`], [`Me`], [`Field`] | what a stage took, and what becomes of it |
 //! | [`Hook`], [`Reaction`], [`Waker`], [`Events`] | pushing states forward |
@@ -167,6 +167,7 @@ mod lineage;
 mod machine;
 mod me;
 mod point;
+mod position;
 mod project;
 mod shape;
 mod slot;
@@ -199,6 +200,7 @@ pub use lineage::{Kin, Lineage};
 pub use machine::{Machine, Reservation};
 pub use me::Me;
 pub use point::ProgramPoint;
+pub use position::Position;
 pub use project::Field;
 #[doc(hidden)]
 pub use project::{FieldInfo, FieldName};

@@ -34,6 +34,7 @@ mod parking;
 mod queue;
 mod registry;
 mod report;
+pub mod scope;
 mod system_dump;
 mod workers;
 
