@@ -81,6 +81,10 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         Self::new(bench, Segment::EMPTY, Shape::UNKNOWN, 0)
     }
 
+    pub(crate) fn bench(&self) -> &'t Bench<A> {
+        self.bench
+    }
+
     pub(crate) fn shape(&self) -> Shape {
         self.shape
     }

@@ -36,6 +36,14 @@ impl<'t, A: Access> Context<'t, A> {
         }
     }
 
+    pub(crate) fn at(bench: &'t Bench<A>, cursor: Cursor) -> Self {
+        Context {
+            bench,
+            cursor,
+            turn: PhantomData,
+        }
+    }
+
     #[inline(always)]
     fn visit(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<u16> {
         let predicted = self.cursor.predict(self.bench.frame, point, iteration);

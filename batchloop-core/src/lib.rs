@@ -114,14 +114,14 @@
 //! | [`Handle`], [`Token`], [`Version`] | references that know when they are stale |
 //! | [`Timers`], [`Timer`] | deadlines of states |
 //! | [`Workload`], [`Workloads`] | kinds of work, for threads that are specialised |
-//! | [`Driver`], [`Turn`], [`Context`] | runs of the entry point |
+//! | [`Driver`], [`Turn`], [`Context`], [`Position`] | runs of the entry point |
 //! | [`ProgramPoint`] | a place in the program |
 //! | [`Batch`], [`Step`], [`Me`], [`Field`] | what a stage took, and what becomes of it |
 //! | [`Hook`], [`Reaction`], [`Waker`], [`Events`] | pushing states forward |
 //! | [`Completion`], [`Abandoned`], [`Delivery`] | the result of what a state does for another one |
 //! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
 //! | [`Lineage`] | the state that started a state |
-//! | [`Dump`] | every live state, printed |
+//! | [`Dump`], [`Census`], [`Record`], [`Standing`] | every live state, printed or as data |
 //! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
 //!
 //! [`implementation`] explains the inside.
@@ -147,6 +147,7 @@ mod batch;
 mod bench;
 mod bitmap;
 mod capacity;
+mod census;
 mod change;
 mod completion;
 mod context;
@@ -166,6 +167,7 @@ mod lineage;
 mod machine;
 mod me;
 mod point;
+mod position;
 mod project;
 mod shape;
 mod slot;
@@ -180,6 +182,7 @@ mod workload;
 pub use access::{Access, Admits, Local, Shared, Word};
 pub use batch::{Batch, Step};
 pub use capacity::{Capacity, Footprint, Wrap};
+pub use census::{Census, Record, Standing};
 pub use change::{Bell, BellTaken, ChangeCounter, Snapshot};
 pub use completion::{Abandoned, Completion, Delivery};
 pub use context::Context;
@@ -197,6 +200,7 @@ pub use lineage::{Kin, Lineage};
 pub use machine::{Machine, Reservation};
 pub use me::Me;
 pub use point::ProgramPoint;
+pub use position::Position;
 pub use project::Field;
 #[doc(hidden)]
 pub use project::{FieldInfo, FieldName};

@@ -32,12 +32,17 @@ mod idle;
 mod lot;
 mod parking;
 mod queue;
+mod registry;
 mod report;
+pub mod scope;
+mod system_dump;
 mod workers;
 
 pub use batchloop_core::*;
 pub use bell::BlockingBell;
 pub use parking::Parking;
 pub use queue::{Closed, PushError, Queue, Sender, queue};
+pub use registry::{NameTaken, Registration, Registry, dump_all, register};
 pub use report::{Panic, Report, RunError, WorkerReport};
+pub use system_dump::{MachineDump, ParentDump, SiteDump, StateDump, SystemDump};
 pub use workers::{OnPanic, Role, Stop, Worker, Workers};
