@@ -1,0 +1,46 @@
+//! What the program leaves for the interrupt handler to do.
+
+use core::cell::Cell;
+
+use batchloop_core::{Local, Stale, Waker};
+use critical_section::Mutex;
+
+use crate::Board;
+
+/// A wake to do, or one that was done.
+#[derive(Clone, Copy)]
+enum Mail {
+    Nothing,
+    Wake(Waker<Local>),
+    Done(Result<(), Stale>),
+}
+
+static MAIL: Mutex<Cell<Mail>> = Mutex::new(Cell::new(Mail::Nothing));
+
+fn exchange(mail: Mail) -> Mail {
+    critical_section::with(|cs| MAIL.borrow(cs).replace(mail))
+}
+
+/// The handler of the board's interrupt: wakes whom the program has named.
+pub fn on_interrupt() {
+    if let Mail::Wake(waker) = exchange(Mail::Nothing) {
+        exchange(Mail::Done(waker.wake()));
+    }
+}
+
+/// Leaves a wake for the handler; the caller makes the interrupt pending.
+pub(crate) fn leave(waker: Waker<Local>) {
+    exchange(Mail::Wake(waker));
+}
+
+/// Wakes in the interrupt handler, now.
+pub(crate) fn wake_by_interrupt<B: Board>(waker: Waker<Local>) -> Result<(), Stale> {
+    leave(waker);
+    B::pend();
+    loop {
+        if let Mail::Done(outcome) = critical_section::with(|cs| MAIL.borrow(cs).get()) {
+            return outcome;
+        }
+        core::hint::spin_loop();
+    }
+}
