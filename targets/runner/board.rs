@@ -10,16 +10,48 @@ pub(crate) struct Board {
     pub(crate) qemu: &'static str,
     /// What comes before the options that all boards share.
     pub(crate) machine: &'static [&'static str],
-    pub(crate) programs: &'static [&'static str],
 }
 
-pub(crate) static BOARDS: [Board; 1] = [Board {
-    name: "lm3s6965evb",
-    cpu: "Cortex-M3",
-    triple: "thumbv7m-none-eabi",
-    package: "batchloop-cortex-m",
-    features: "lm3s6965evb",
-    qemu: "qemu-system-arm",
-    machine: &["-M", "lm3s6965evb"],
-    programs: &["suite"],
-}];
+const fn cortex_m(
+    name: &'static str,
+    cpu: &'static str,
+    triple: &'static str,
+    machine: &'static [&'static str],
+) -> Board {
+    Board {
+        name,
+        cpu,
+        triple,
+        package: "batchloop-cortex-m",
+        features: name,
+        qemu: "qemu-system-arm",
+        machine,
+    }
+}
+
+pub(crate) static BOARDS: [Board; 4] = [
+    cortex_m(
+        "microbit",
+        "Cortex-M0",
+        "thumbv6m-none-eabi",
+        &["-M", "microbit"],
+    ),
+    cortex_m(
+        "lm3s6965evb",
+        "Cortex-M3",
+        "thumbv7m-none-eabi",
+        &["-M", "lm3s6965evb"],
+    ),
+    cortex_m(
+        "mps2-an386",
+        "Cortex-M4F",
+        "thumbv7em-none-eabihf",
+        &["-M", "mps2-an386"],
+    ),
+    cortex_m(
+        "mps2-an505",
+        "Cortex-M33",
+        "thumbv8m.main-none-eabihf",
+        &["-M", "mps2-an505"],
+    ),
+];

@@ -47,17 +47,52 @@ fn check(target: &'static str, name: &str, work: impl FnOnce() -> Result<(), Str
     }
 }
 
+/// A program whose lines are compared.
+struct Program {
+    name: &'static str,
+    /// The exit status that it should end with.
+    status: i32,
+    /// What is typed on the serial line once the program has said `ready`.
+    typed: &'static str,
+}
+
+const PROGRAMS: [Program; 4] = [
+    Program {
+        name: "suite",
+        status: 0,
+        typed: "",
+    },
+    Program {
+        name: "sleep",
+        status: 0,
+        typed: "",
+    },
+    Program {
+        name: "serial",
+        status: 0,
+        typed: TYPED,
+    },
+    Program {
+        name: "dying",
+        status: 101,
+        typed: "",
+    },
+];
+
+/// Short lines, an empty one, and one that is longer than what the program keeps.
+const TYPED: &str = "hello\nbatched event loops\n\nThe quick brown fox jumps over the lazy dog, and over the fence\nend\n";
+
 /// Everything that is checked on a board.
 pub(crate) fn run(places: &Places, board: &'static Board, overwrite: bool) -> Vec<Outcome> {
     let mut outcomes = vec![check(board.name, "build", || build(places, board))];
     if outcomes[0].failed() {
         return outcomes;
     }
-    for program in board.programs {
-        outcomes.push(check(board.name, program, || {
+    for program in &PROGRAMS {
+        outcomes.push(check(board.name, program.name, || {
             let run = run_program(places, board, program)?;
-            run.expect_success()?;
-            expected::lines(places, board.name, program, &run.output, overwrite)
+            run.expect(program.status)?;
+            expected::lines(places, board.name, program.name, &run.output, overwrite)
         }));
     }
     outcomes
@@ -78,11 +113,16 @@ fn binary(places: &Places, board: &Board, program: &str) -> PathBuf {
     directory.join("release").join(program)
 }
 
-fn run_program(places: &Places, board: &Board, program: &str) -> Result<Run, String> {
+fn run_program(places: &Places, board: &Board, program: &Program) -> Result<Run, String> {
     let mut qemu = Command::new(board.qemu);
+    let serial = if program.typed.is_empty() {
+        "null"
+    } else {
+        "stdio"
+    };
     qemu.args(board.machine);
-    qemu.args(["-display", "none", "-monitor", "none", "-serial", "null"]);
+    qemu.args(["-display", "none", "-monitor", "none", "-serial", serial]);
     qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
-    qemu.arg(binary(places, board, program));
-    process::run(&mut qemu, TIME_LIMIT)
+    qemu.arg(binary(places, board, program.name));
+    process::run(&mut qemu, program.typed, TIME_LIMIT)
 }

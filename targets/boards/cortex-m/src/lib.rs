@@ -1,10 +1,13 @@
 //! Cortex-M: what its boards share.
 #![no_std]
 
-use cortex_m::{
-    asm,
-    peripheral::{Peripherals, SCB, syst::SystClkSource},
-};
+mod registers;
+#[cfg_attr(feature = "microbit", path = "microbit.rs")]
+#[cfg_attr(feature = "lm3s6965evb", path = "lm3s6965evb.rs")]
+#[cfg_attr(any(feature = "mps2-an386", feature = "mps2-an505"), path = "mps2.rs")]
+mod serial;
+
+use cortex_m::{asm, peripheral::SCB};
 use cortex_m_rt::exception;
 use firmware::Board;
 
@@ -13,6 +16,10 @@ pub use {cortex_m_rt, firmware};
 
 /// Ticks of the alarm: some milliseconds on all boards.
 const PERIOD: u32 = 0x1_0000;
+
+const SYST_ENABLE: u32 = 1 << 0;
+const SYST_TICKINT: u32 = 1 << 1;
+const SYST_CORE_CLOCK: u32 = 1 << 2;
 
 /// The board that the feature has chosen.
 #[derive(Debug)]
@@ -39,28 +46,42 @@ macro_rules! program {
 
 impl Board for Here {
     fn start() {
-        let Some(mut peripherals) = Peripherals::take() else {
-            return;
-        };
-        peripherals.SYST.set_clock_source(SystClkSource::Core);
-        peripherals.SYST.set_reload(PERIOD);
-        peripherals.SYST.enable_interrupt();
+        registers::SYST_RVR.write(PERIOD);
     }
 
     fn pend() {
         SCB::set_pendst();
+        asm::dsb();
         asm::isb();
     }
 
-    fn alarm() {}
+    fn alarm() {
+        registers::SYST_CVR.write(0);
+        registers::SYST_CSR.write(SYST_ENABLE | SYST_TICKINT | SYST_CORE_CLOCK);
+    }
 
     fn wait() {
         asm::dsb();
         asm::wfi();
     }
+
+    fn listen() {
+        serial::listen();
+        registers::NVIC_ISER[serial::IRQ / 32].write(1 << (serial::IRQ % 32));
+    }
+
+    fn receive() -> Option<u8> {
+        serial::receive()
+    }
+
+    fn send(byte: u8) {
+        serial::send(byte);
+    }
 }
 
 #[exception]
 fn SysTick() {
+    // An alarm goes off once.
+    registers::SYST_CSR.write(0);
     firmware::on_interrupt();
 }

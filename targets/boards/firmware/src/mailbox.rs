@@ -16,6 +16,7 @@ enum Mail {
 }
 
 static MAIL: Mutex<Cell<Mail>> = Mutex::new(Cell::new(Mail::Nothing));
+static LATE: Mutex<Cell<u32>> = Mutex::new(Cell::new(0));
 
 fn exchange(mail: Mail) -> Mail {
     critical_section::with(|cs| MAIL.borrow(cs).replace(mail))
@@ -25,7 +26,14 @@ fn exchange(mail: Mail) -> Mail {
 pub fn on_interrupt() {
     if let Mail::Wake(waker) = exchange(Mail::Nothing) {
         exchange(Mail::Done(waker.wake()));
+    } else {
+        critical_section::with(|cs| LATE.borrow(cs).set(LATE.borrow(cs).get() + 1));
     }
+}
+
+/// How many interrupts found that the wake had been done by another one.
+pub(crate) fn late_interrupts() -> u32 {
+    critical_section::with(|cs| LATE.borrow(cs).get())
 }
 
 /// Leaves a wake for the handler; the caller makes the interrupt pending.

@@ -1,10 +1,18 @@
 //! The programs.
 
-use core::{fmt, panic::PanicInfo};
+mod dying;
+mod serial;
+mod sleep;
+
+use core::fmt;
 
 use semihosting::{eprintln, process};
 
 use crate::{Board, mailbox::wake_by_interrupt};
+
+pub use dying::{dying, panicked};
+pub use serial::{on_receive, serial};
+pub use sleep::sleep;
 
 /// Standard output by semihosting.
 struct Console;
@@ -16,9 +24,9 @@ impl fmt::Write for Console {
     }
 }
 
-/// Prints the lines of the suite; wakes come from the interrupt handler.
-pub fn suite<B: Board>() -> ! {
-    match suite::run(&mut Console, &mut wake_by_interrupt::<B>) {
+/// The end of a program.
+fn end(outcome: Result<(), impl fmt::Debug>) -> ! {
+    match outcome {
         Ok(()) => process::exit(0),
         Err(failure) => {
             eprintln!("{failure:?}");
@@ -27,8 +35,7 @@ pub fn suite<B: Board>() -> ! {
     }
 }
 
-/// The end of a program that has panicked.
-pub fn panicked(info: &PanicInfo<'_>) -> ! {
-    eprintln!("{info}");
-    process::exit(101)
+/// Prints the lines of the suite; wakes come from the interrupt handler.
+pub fn suite<B: Board>() -> ! {
+    end(suite::run(&mut Console, &mut wake_by_interrupt::<B>))
 }
