@@ -29,7 +29,25 @@ const fn cortex_m(
     }
 }
 
-pub(crate) static BOARDS: [Board; 4] = [
+const fn riscv32(
+    name: &'static str,
+    cpu: &'static str,
+    triple: &'static str,
+    features: &'static str,
+    machine: &'static [&'static str],
+) -> Board {
+    Board {
+        name,
+        cpu,
+        triple,
+        package: "batchloop-riscv32",
+        features,
+        qemu: "qemu-system-riscv32",
+        machine,
+    }
+}
+
+pub(crate) static BOARDS: [Board; 6] = [
     cortex_m(
         "microbit",
         "Cortex-M0",
@@ -53,5 +71,19 @@ pub(crate) static BOARDS: [Board; 4] = [
         "Cortex-M33",
         "thumbv8m.main-none-eabihf",
         &["-M", "mps2-an505"],
+    ),
+    riscv32(
+        "riscv32imac",
+        "RISC-V, 32 bits",
+        "riscv32imac-unknown-none-elf",
+        "",
+        &["-M", "virt", "-bios", "none", "-cpu", "rv32"],
+    ),
+    riscv32(
+        "riscv32imc",
+        "RISC-V, 32 bits, without the A extension",
+        "riscv32imc-unknown-none-elf",
+        "without-a",
+        &["-M", "virt", "-bios", "none", "-cpu", "rv32,a=false"],
     ),
 ];

@@ -25,13 +25,14 @@ const UNSAFE: [&str; 13] = [
 
 /// The files that touch hardware: registers, vectors, and what only the last to run may touch. They rest on the
 /// rules of `firmware/src/lib.rs`.
-const BOARDS: [&str; 6] = [
+const BOARDS: [&str; 7] = [
     "targets/boards/cortex-m/src/lm3s6965evb.rs",
     "targets/boards/cortex-m/src/microbit.rs",
     "targets/boards/cortex-m/src/mps2.rs",
     "targets/boards/cortex-m/src/registers.rs",
     "targets/boards/firmware/src/last_words.rs",
     "targets/boards/firmware/src/register.rs",
+    "targets/boards/riscv32/src/registers.rs",
 ];
 
 /// The file that chooses an atomics backend, and the types elsewhere that are no concern of a model checker: a

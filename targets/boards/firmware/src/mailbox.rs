@@ -18,16 +18,15 @@ enum Mail {
 static MAIL: Mutex<Cell<Mail>> = Mutex::new(Cell::new(Mail::Nothing));
 static LATE: Mutex<Cell<u32>> = Mutex::new(Cell::new(0));
 
-fn exchange(mail: Mail) -> Mail {
-    critical_section::with(|cs| MAIL.borrow(cs).replace(mail))
+fn leave_mail(mail: Mail) {
+    critical_section::with(|cs| MAIL.borrow(cs).set(mail));
 }
 
 /// The handler of the board's interrupt: wakes whom the program has named.
 pub fn on_interrupt() {
-    if let Mail::Wake(waker) = exchange(Mail::Nothing) {
-        exchange(Mail::Done(waker.wake()));
-    } else {
-        critical_section::with(|cs| LATE.borrow(cs).set(LATE.borrow(cs).get() + 1));
+    match critical_section::with(|cs| MAIL.borrow(cs).get()) {
+        Mail::Wake(waker) => leave_mail(Mail::Done(waker.wake())),
+        _ => critical_section::with(|cs| LATE.borrow(cs).set(LATE.borrow(cs).get() + 1)),
     }
 }
 
@@ -38,17 +37,22 @@ pub(crate) fn late_interrupts() -> u32 {
 
 /// Leaves a wake for the handler; the caller makes the interrupt pending.
 pub(crate) fn leave(waker: Waker<Local>) {
-    exchange(Mail::Wake(waker));
+    leave_mail(Mail::Wake(waker));
+}
+
+/// Waits until the handler has done its wake.
+pub(crate) fn wait_for_handler() -> Result<(), Stale> {
+    loop {
+        match critical_section::with(|cs| MAIL.borrow(cs).get()) {
+            Mail::Done(outcome) => return outcome,
+            Mail::Wake(_) | Mail::Nothing => core::hint::spin_loop(),
+        }
+    }
 }
 
 /// Wakes in the interrupt handler, now.
 pub(crate) fn wake_by_interrupt<B: Board>(waker: Waker<Local>) -> Result<(), Stale> {
     leave(waker);
     B::pend();
-    loop {
-        if let Mail::Done(outcome) = critical_section::with(|cs| MAIL.borrow(cs).get()) {
-            return outcome;
-        }
-        core::hint::spin_loop();
-    }
+    wait_for_handler()
 }

@@ -11,7 +11,7 @@ use suite::Failure;
 use super::end;
 use crate::{
     Board, Sleep,
-    mailbox::{late_interrupts, leave, wake_by_interrupt},
+    mailbox::{late_interrupts, leave, wait_for_handler, wake_by_interrupt},
 };
 
 /// A state that lets itself be woken by an interrupt, again and again.
@@ -72,6 +72,8 @@ impl<B: Board> Idle for Mistake<B> {
         if progress == Progress::Quiet {
             counter.sleep(since, || {
                 B::pend();
+                // The wake's outcome is seen by the round.
+                let _ = wait_for_handler();
                 B::alarm();
                 B::wait();
             });
