@@ -10,6 +10,8 @@ pub(crate) struct Board {
     pub(crate) qemu: &'static str,
     /// What comes before the options that all boards share.
     pub(crate) machine: &'static [&'static str],
+    /// The package of the program that counts instructions, if the board has one.
+    pub(crate) count: Option<&'static str>,
 }
 
 const fn cortex_m(
@@ -26,6 +28,7 @@ const fn cortex_m(
         features: name,
         qemu: "qemu-system-arm",
         machine,
+        count: None,
     }
 }
 
@@ -44,6 +47,7 @@ const fn riscv32(
         features,
         qemu: "qemu-system-riscv32",
         machine,
+        count: None,
     }
 }
 
@@ -54,12 +58,15 @@ pub(crate) static BOARDS: [Board; 6] = [
         "thumbv6m-none-eabi",
         &["-M", "microbit"],
     ),
-    cortex_m(
-        "lm3s6965evb",
-        "Cortex-M3",
-        "thumbv7m-none-eabi",
-        &["-M", "lm3s6965evb"],
-    ),
+    Board {
+        count: Some("batchloop-count"),
+        ..cortex_m(
+            "lm3s6965evb",
+            "Cortex-M3",
+            "thumbv7m-none-eabi",
+            &["-M", "lm3s6965evb"],
+        )
+    },
     cortex_m(
         "mps2-an386",
         "Cortex-M4F",

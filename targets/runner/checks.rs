@@ -9,7 +9,8 @@ use std::{
 use crate::{
     Places,
     board::Board,
-    expected,
+    elf, expected,
+    figures::{self, Figures},
     process::{self, Run},
     toolchain::Toolchain,
 };
@@ -84,7 +85,9 @@ const TYPED: &str = "hello\nbatched event loops\n\nThe quick brown fox jumps ove
 
 /// Everything that is checked on a board.
 pub(crate) fn run(places: &Places, board: &'static Board, overwrite: bool) -> Vec<Outcome> {
-    let mut outcomes = vec![check(board.name, "build", || build(places, board))];
+    let mut outcomes = vec![check(board.name, "build", || {
+        build(places, board, board.package, "release").map(|_| ())
+    })];
     if outcomes[0].failed() {
         return outcomes;
     }
@@ -95,34 +98,81 @@ pub(crate) fn run(places: &Places, board: &'static Board, overwrite: bool) -> Ve
             expected::lines(places, board.name, program.name, &run.output, overwrite)
         }));
     }
+    outcomes.push(check(board.name, "size", || {
+        let file = format!("{}.size", board.name);
+        let compiler = Toolchain::find(board.triple)?.version();
+        figures::compare(places, &file, &sizes(places, board)?, &compiler, overwrite)
+    }));
+    if let Some(package) = board.count {
+        outcomes.push(check(board.name, "count", || {
+            let file = format!("{}.count", board.name);
+            let compiler = build(places, board, package, "speed")?;
+            let counts = counts(places, board, package)?;
+            figures::compare(places, &file, &counts, &compiler, overwrite)
+        }));
+    }
     outcomes
 }
 
-fn build(places: &Places, board: &Board) -> Result<(), String> {
+/// Builds the programs of a package; answers the compiler's version.
+fn build(places: &Places, board: &Board, package: &str, profile: &str) -> Result<String, String> {
     let toolchain = Toolchain::find(board.triple)?;
-    let mut cargo = toolchain.cargo(board.triple, &["build", "--release", "--locked"]);
-    cargo.args(["--package", board.package, "--features", board.features]);
+    let mut cargo = toolchain.cargo(board.triple, &["build", "--quiet", "--locked"]);
+    cargo.args(["--package", package, "--profile", profile]);
+    if package == board.package {
+        cargo.args(["--features", board.features]);
+    }
     cargo.current_dir(places.root.join("targets/boards"));
     cargo.env("CARGO_TARGET_DIR", places.build.join("boards"));
-    process::succeed(&mut cargo)
+    process::succeed(&mut cargo)?;
+    Ok(toolchain.version())
+}
+
+/// What the smallest firmware takes with a machine and without.
+fn sizes(places: &Places, board: &Board) -> Result<Figures, String> {
+    let mut figures = Figures::new();
+    for program in ["minimal", "empty"] {
+        let size = elf::size(&binary(places, board, "release", program))?;
+        let parts = [("text", size.text), ("data", size.data), ("bss", size.bss)];
+        for (part, bytes) in parts {
+            figures.insert(format!("{program}.{part}"), bytes as f64);
+        }
+    }
+    Ok(figures)
+}
+
+/// What the counting program prints.
+fn counts(places: &Places, board: &Board, package: &str) -> Result<Figures, String> {
+    let mut qemu = qemu(board, "null");
+    qemu.args(["-icount", "shift=0", "-kernel"]);
+    qemu.arg(binary(places, board, "speed", package));
+    let run = process::run(&mut qemu, "", TIME_LIMIT)?;
+    run.expect(0)?;
+    figures::parse(&run.output)
 }
 
 /// Where cargo puts a program.
-fn binary(places: &Places, board: &Board, program: &str) -> PathBuf {
+fn binary(places: &Places, board: &Board, profile: &str, program: &str) -> PathBuf {
     let directory = places.build.join("boards").join(board.triple);
-    directory.join("release").join(program)
+    directory.join(profile).join(program)
+}
+
+/// QEMU without a program to run.
+fn qemu(board: &Board, serial: &str) -> Command {
+    let mut qemu = Command::new(board.qemu);
+    qemu.args(board.machine);
+    qemu.args(["-display", "none", "-monitor", "none", "-serial", serial]);
+    qemu.args(["-semihosting-config", "enable=on,target=native"]);
+    qemu
 }
 
 fn run_program(places: &Places, board: &Board, program: &Program) -> Result<Run, String> {
-    let mut qemu = Command::new(board.qemu);
-    let serial = if program.typed.is_empty() {
-        "null"
-    } else {
-        "stdio"
+    let serial = match program.typed {
+        "" => "null",
+        _ => "stdio",
     };
-    qemu.args(board.machine);
-    qemu.args(["-display", "none", "-monitor", "none", "-serial", serial]);
-    qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
-    qemu.arg(binary(places, board, program.name));
+    let mut qemu = qemu(board, serial);
+    qemu.arg("-kernel");
+    qemu.arg(binary(places, board, "release", program.name));
     process::run(&mut qemu, program.typed, TIME_LIMIT)
 }

@@ -3,7 +3,9 @@
 mod arguments;
 mod board;
 mod checks;
+mod elf;
 mod expected;
+mod figures;
 mod process;
 mod table;
 mod toolchain;

@@ -77,6 +77,13 @@ impl Toolchain {
         })
     }
 
+    /// The compiler's name and version.
+    pub(crate) fn version(&self) -> String {
+        let version = answer(&self.rustc, &["--version"]).unwrap_or_default();
+        let words: Vec<&str> = version.split(' ').take(2).collect();
+        words.join(" ")
+    }
+
     /// Cargo, told to build for a board.
     pub(crate) fn cargo(&self, triple: &str, arguments: &[&str]) -> Command {
         let mut command = self.command(triple, arguments, "core");

@@ -25,11 +25,12 @@ const UNSAFE: [&str; 13] = [
 
 /// The files that touch hardware: registers, vectors, and what only the last to run may touch. They rest on the
 /// rules of `firmware/src/lib.rs`.
-const BOARDS: [&str; 7] = [
+const BOARDS: [&str; 8] = [
     "targets/boards/cortex-m/src/lm3s6965evb.rs",
     "targets/boards/cortex-m/src/microbit.rs",
     "targets/boards/cortex-m/src/mps2.rs",
     "targets/boards/cortex-m/src/registers.rs",
+    "targets/boards/count/src/embassy.rs",
     "targets/boards/firmware/src/last_words.rs",
     "targets/boards/firmware/src/register.rs",
     "targets/boards/riscv32/src/registers.rs",

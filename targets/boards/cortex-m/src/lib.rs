@@ -25,9 +25,9 @@ const SYST_CORE_CLOCK: u32 = 1 << 2;
 #[derive(Debug)]
 pub struct Here;
 
-/// Makes a program of `firmware` the program of this board.
+/// Makes a program of `firmware` the program of this board, with a panic handler of its own.
 #[macro_export]
-macro_rules! program {
+macro_rules! entry {
     ($name:ident) => {
         use $crate::cortex_m_rt;
 
@@ -36,6 +36,14 @@ macro_rules! program {
             <$crate::Here as $crate::firmware::Board>::start();
             $crate::firmware::$name::<$crate::Here>()
         }
+    };
+}
+
+/// Makes a program of `firmware` the program of this board.
+#[macro_export]
+macro_rules! program {
+    ($name:ident) => {
+        $crate::entry!($name);
 
         #[panic_handler]
         fn panic(info: &core::panic::PanicInfo<'_>) -> ! {

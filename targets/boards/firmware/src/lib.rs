@@ -24,7 +24,7 @@ pub use idle::Sleep;
 #[doc(hidden)]
 pub use last_words::LastWords;
 pub use mailbox::on_interrupt;
-pub use programs::{dying, on_receive, panicked, serial, sleep, suite};
+pub use programs::{dying, empty, minimal, on_receive, panicked, serial, sleep, suite};
 pub use register::Register;
 pub use semihosting;
 

@@ -1,6 +1,7 @@
 //! The programs.
 
 mod dying;
+mod minimal;
 mod serial;
 mod sleep;
 
@@ -11,6 +12,7 @@ use semihosting::{eprintln, process};
 use crate::{Board, mailbox::wake_by_interrupt};
 
 pub use dying::{dying, panicked};
+pub use minimal::{empty, minimal};
 pub use serial::{on_receive, serial};
 pub use sleep::sleep;
 

@@ -13,15 +13,23 @@ pub use {firmware, riscv_rt};
 #[derive(Debug)]
 pub struct Here;
 
-/// Makes a program of `firmware` the program of this board.
+/// Makes a program of `firmware` the program of this board, with a panic handler of its own.
 #[macro_export]
-macro_rules! program {
+macro_rules! entry {
     ($name:ident) => {
         #[$crate::riscv_rt::entry]
         fn main() -> ! {
             <$crate::Here as $crate::firmware::Board>::start();
             $crate::firmware::$name::<$crate::Here>()
         }
+    };
+}
+
+/// Makes a program of `firmware` the program of this board.
+#[macro_export]
+macro_rules! program {
+    ($name:ident) => {
+        $crate::entry!($name);
 
         #[panic_handler]
         fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
