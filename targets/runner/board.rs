@@ -51,7 +51,7 @@ const fn riscv32(
     }
 }
 
-pub(crate) static BOARDS: [Board; 6] = [
+pub(crate) static BOARDS: [Board; 7] = [
     cortex_m(
         "microbit",
         "Cortex-M0",
@@ -93,4 +93,14 @@ pub(crate) static BOARDS: [Board; 6] = [
         "without-a",
         &["-M", "virt", "-bios", "none", "-cpu", "rv32,a=false"],
     ),
+    Board {
+        name: "aarch64",
+        cpu: "Cortex-A53, at EL1",
+        triple: "aarch64-unknown-none",
+        package: "batchloop-aarch64",
+        features: "",
+        qemu: "qemu-system-aarch64",
+        machine: &["-M", "virt", "-cpu", "cortex-a53"],
+        count: None,
+    },
 ];

@@ -161,7 +161,8 @@ fn binary(places: &Places, board: &Board, profile: &str, program: &str) -> PathB
 fn qemu(board: &Board, serial: &str) -> Command {
     let mut qemu = Command::new(board.qemu);
     qemu.args(board.machine);
-    qemu.args(["-display", "none", "-monitor", "none", "-serial", serial]);
+    qemu.args(["-display", "none", "-monitor", "none", "-nic", "none"]);
+    qemu.args(["-serial", serial]);
     qemu.args(["-semihosting-config", "enable=on,target=native"]);
     qemu
 }

@@ -25,7 +25,9 @@ const UNSAFE: [&str; 13] = [
 
 /// The files that touch hardware: registers, vectors, and what only the last to run may touch. They rest on the
 /// rules of `firmware/src/lib.rs`.
-const BOARDS: [&str; 8] = [
+const BOARDS: [&str; 10] = [
+    "targets/boards/aarch64/src/registers.rs",
+    "targets/boards/aarch64/src/system.rs",
     "targets/boards/cortex-m/src/lm3s6965evb.rs",
     "targets/boards/cortex-m/src/microbit.rs",
     "targets/boards/cortex-m/src/mps2.rs",

@@ -107,6 +107,8 @@ fn run<B: Board>() -> Result<(), Failure> {
     let out = &mut Line::<B>(core::marker::PhantomData);
     B::listen();
     writeln!(out, "ready")?;
+    // QEMU may have found the line deaf and gone to sleep itself. A timer makes it look again.
+    B::alarm();
     let mut outcome = Ok(());
     driver.run(Sleep::<B>::new(), |cx: &mut Turn<'_, Reader>| {
         outcome = outcome.and(entry(cx, out));
