@@ -308,7 +308,7 @@ impl<A: Access> Bench<A> {
     }
 
     /// Whether nobody waits at this node who may have been woken. Counts as the visit of its point if so.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_quiet(&self, node: u16, point: &ProgramPoint) -> bool {
         let set = self.frame.node(node).set();
         let quiet = set == ENTRANCE

@@ -80,7 +80,15 @@ impl Watch {
         own.chain(shared).map(|workload| frame.counter_of(workload))
     }
 
+    #[inline]
     fn now(&self) -> Snapshot {
+        if self.frame.shards.is_empty() {
+            return self.frame.counter.0.snapshot();
+        }
+        self.sum()
+    }
+
+    fn sum(&self) -> Snapshot {
         // Counts only grow, so the sum has moved if one of them has.
         self.counters()
             .fold(Snapshot::ZERO, |sum, counter| sum.plus(counter.snapshot()))
