@@ -120,6 +120,7 @@
 //! | [`Hook`], [`Reaction`], [`Waker`], [`Events`] | pushing states forward |
 //! | [`Completion`], [`Abandoned`], [`Delivery`] | the result of what a state does for another one |
 //! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
+//! | [`NoTasks`] | futures inside states ([`Me::poll`]) |
 //! | [`Lineage`] | the state that started a state |
 //! | [`Dump`], [`Census`], [`Record`], [`Standing`] | every live state, printed or as data |
 //! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
@@ -173,6 +174,9 @@ mod shape;
 mod slot;
 mod storage;
 mod sync;
+mod task;
+#[cfg(feature = "task-bell")]
+mod task_bell;
 mod timers;
 mod trie;
 mod turn;
@@ -207,6 +211,9 @@ pub use project::{FieldInfo, FieldName};
 #[cfg(not(loom))]
 pub use storage::{Home, Storage};
 pub use storage::{Index, Parts, Payload, Place};
+pub use task::{NoTasks, TaskCell};
+#[cfg(feature = "task-bell")]
+pub use task_bell::{Changed, TaskBell};
 pub use timers::{Timer, Timers};
 pub use trie::Node;
 pub use turn::{Driver, Turn};

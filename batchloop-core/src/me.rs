@@ -43,6 +43,11 @@ impl<U, A: Access> Me<U, A> {
         }
     }
 
+    /// Where the state lives.
+    pub(crate) fn place(self) -> (&'static Frame, usize) {
+        (self.frame, self.slot as usize)
+    }
+
     /// The state's handle. In a sub-machine it is that of the containing state, under the field's type; a machine
     /// takes only handles of its own type.
     pub fn handle(self) -> Handle<U> {

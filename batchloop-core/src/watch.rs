@@ -94,6 +94,16 @@ impl Watch {
             .fold(Snapshot::ZERO, |sum, counter| sum.plus(counter.snapshot()))
     }
 
+    /// Says to each counter that somebody is about to sleep.
+    pub(crate) fn announce(&self) {
+        self.counters().for_each(ChangeCounter::announce);
+    }
+
+    /// Takes the announcements back.
+    pub(crate) fn withdraw(&self) {
+        self.counters().for_each(ChangeCounter::withdraw);
+    }
+
     /// Takes the present as the new past.
     pub(crate) fn renew(&mut self) {
         self.since = self.now();
@@ -121,14 +131,14 @@ impl Watch {
         struct Announced(Watch);
         impl Drop for Announced {
             fn drop(&mut self) {
-                self.0.counters().for_each(ChangeCounter::withdraw);
+                self.0.withdraw();
             }
         }
         if self.has_moved() {
             return None;
         }
         let announced = Announced(*self);
-        self.counters().for_each(ChangeCounter::announce);
+        self.announce();
         // ORDERING: the partner is the fence in `ring`.
         fence(Ordering::SeqCst);
         let answer = if self.has_moved() { None } else { Some(wait()) };

@@ -4,6 +4,9 @@
 //! is [`Parking`]: how a driver spends the time when there is nothing to do. A driver with file descriptors sleeps on
 //! epoll instead; see `batchloop-eventfd`.
 //!
+//! [`queue`](fn@queue) brings work from other threads, [`dump_all`] prints what every machine of the program is doing, and
+//! [`scope`] does without the context argument.
+//!
 //! ```
 //! use batchloop_std::{Capacity, Machine, Parking, Step, Turn, point};
 //!

@@ -282,5 +282,5 @@ impl<T> fmt::Debug for Queue<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -13,6 +13,8 @@ mod completion;
 mod machines;
 mod slabs;
 mod sleep;
+#[cfg(feature = "task-bell")]
+mod task;
 mod traversals;
 
 use batchloop_core::*;
