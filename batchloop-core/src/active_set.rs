@@ -72,7 +72,7 @@ impl<'a, A: Access> ActiveSet<'a, A> {
     /// Whether nothing is set, as far as this thread can tell. One load.
     #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
-        self.top().get() == 0
+        A::load(self.top()) == 0
     }
 
     /// Sets the bit of `slot`. Answers whether the set was empty before, as far as the top says.

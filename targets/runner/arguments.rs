@@ -1,10 +1,10 @@
 //! The command line.
 
-use crate::board::{BOARDS, Board};
+use crate::target::Target;
 
 /// What the user asks for.
 pub(crate) struct Arguments {
-    pub(crate) targets: Vec<&'static Board>,
+    pub(crate) targets: Vec<Target>,
     pub(crate) overwrite: bool,
     pub(crate) help: bool,
 }
@@ -15,8 +15,8 @@ pub(crate) fn usage() -> String {
          Runs the targets' programs in QEMU and compares what they print with targets/expected.\n\
          --overwrite writes what they print there instead. Without a TARGET it runs all of them:\n",
     );
-    for board in &BOARDS {
-        text.push_str(&format!("\n  {:<14} {}", board.name, board.cpu));
+    for target in Target::all() {
+        text.push_str(&format!("\n  {:<14} {}", target.name(), target.describe()));
     }
     text
 }
@@ -32,14 +32,14 @@ impl Arguments {
             match word.as_str() {
                 "--overwrite" => arguments.overwrite = true,
                 "--help" | "-h" => arguments.help = true,
-                name => match BOARDS.iter().find(|board| board.name == name) {
-                    Some(board) => arguments.targets.push(board),
+                name => match Target::all().find(|target| target.name() == name) {
+                    Some(target) => arguments.targets.push(target),
                     None => return Err(format!("no such target: {name}\n\n{}", usage())),
                 },
             }
         }
         if arguments.targets.is_empty() {
-            arguments.targets.extend(&BOARDS);
+            arguments.targets.extend(Target::all());
         }
         Ok(arguments)
     }

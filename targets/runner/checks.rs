@@ -1,52 +1,19 @@
-//! What is checked on each target.
+//! What is checked on each board.
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, process::Command, time::Duration};
 
 use crate::{
     Places,
     board::Board,
     elf, expected,
     figures::{self, Figures},
+    outcome::{Outcome, check},
     process::{self, Run},
     toolchain::Toolchain,
 };
 
 /// Longer than any program takes, also on a busy machine.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-
-/// How one check ended.
-pub(crate) struct Outcome {
-    pub(crate) target: &'static str,
-    pub(crate) check: String,
-    pub(crate) seconds: f64,
-    pub(crate) complaint: Option<String>,
-}
-
-impl Outcome {
-    pub(crate) fn failed(&self) -> bool {
-        self.complaint.is_some()
-    }
-}
-
-/// Runs one check, and says how it went as it ends.
-fn check(target: &'static str, name: &str, work: impl FnOnce() -> Result<(), String>) -> Outcome {
-    let start = Instant::now();
-    let complaint = work().err();
-    match &complaint {
-        None => println!("test {target}::{name} ... ok"),
-        Some(text) => println!("test {target}::{name} ... FAILED\n{text}"),
-    }
-    Outcome {
-        target,
-        check: name.to_string(),
-        seconds: start.elapsed().as_secs_f64(),
-        complaint,
-    }
-}
 
 /// A program whose lines are compared.
 struct Program {

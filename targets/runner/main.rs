@@ -6,14 +6,18 @@ mod checks;
 mod elf;
 mod expected;
 mod figures;
+mod linux;
+mod outcome;
 mod process;
 mod table;
+mod target;
 mod toolchain;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Instant};
 
 use arguments::Arguments;
-use checks::Outcome;
+use outcome::Outcome;
+use target::Target;
 
 /// Where things are.
 struct Places {
@@ -57,15 +61,12 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let mut outcomes = Vec::new();
     for target in &arguments.targets {
-        outcomes.extend(checks::run(&places, target, arguments.overwrite));
+        outcomes.extend(match target {
+            Target::Board(board) => checks::run(&places, board, arguments.overwrite),
+            Target::Linux(linux) => linux::run(&places, linux),
+        });
     }
     table::print(&outcomes);
-    let failed = outcomes.iter().filter(|outcome| outcome.failed()).count();
-    let passed = outcomes.len() - failed;
-    let verdict = if failed == 0 { "ok" } else { "FAILED" };
-    println!(
-        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; finished in {:.2}s",
-        start.elapsed().as_secs_f64()
-    );
+    table::print_counts(&outcomes, start.elapsed().as_secs_f64());
     ExitCode::from(u8::from(outcomes.iter().any(Outcome::failed)))
 }

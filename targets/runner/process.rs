@@ -103,7 +103,8 @@ pub(crate) fn run(
     })
 }
 
-fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>, String> {
+/// The status that it ends with, or none if it had to be ended at the limit of time.
+pub(crate) fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>, String> {
     let end = Instant::now() + limit;
     let failed = |error: io::Error| format!("cannot wait: {error}");
     while Instant::now() < end {

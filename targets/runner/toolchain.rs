@@ -94,6 +94,11 @@ impl Toolchain {
         command
     }
 
+    /// Cargo, told to build for Linux; the linker is the caller's to say.
+    pub(crate) fn cargo_for_linux(&self, triple: &str, arguments: &[&str]) -> Command {
+        self.command(triple, arguments, "std,panic_unwind,test,proc_macro")
+    }
+
     fn command(&self, triple: &str, arguments: &[&str], library: &str) -> Command {
         let mut command = clean(Command::new(&self.cargo));
         command.env("RUSTC", &self.rustc).args(arguments);
