@@ -69,15 +69,18 @@ impl Watch {
     }
 
     /// Each counter of the workloads, once.
-    fn counters(&self) -> impl Iterator<Item = &'static ChangeCounter> + use<> {
+    fn each_counter(&self, mut visit: impl FnMut(&'static ChangeCounter)) {
         let Watch { frame, serves, .. } = *self;
-        let sharing = |workload: &Workload| workload.index() > frame.shards.len();
-        let own = serves.iter().filter(move |workload| !sharing(workload));
-        let first_is_served = serves.contains(Workload::IO);
-        let shared = serves
-            .iter()
-            .find(|workload| sharing(workload) && !first_is_served);
-        own.chain(shared).map(|workload| frame.counter_of(workload))
+        let mut first_is_served = false;
+        for workload in serves.iter() {
+            match workload.index() {
+                own if (1..=frame.shards.len()).contains(&own) => visit(frame.counter_of(workload)),
+                _ => first_is_served = true,
+            }
+        }
+        if first_is_served {
+            visit(&frame.counter.0);
+        }
     }
 
     #[inline]
@@ -85,23 +88,20 @@ impl Watch {
         if self.frame.shards.is_empty() {
             return self.frame.counter.0.snapshot();
         }
-        self.sum()
-    }
-
-    fn sum(&self) -> Snapshot {
         // Counts only grow, so the sum has moved if one of them has.
-        self.counters()
-            .fold(Snapshot::ZERO, |sum, counter| sum.plus(counter.snapshot()))
+        let mut sum = Snapshot::ZERO;
+        self.each_counter(|counter| sum = sum.plus(counter.snapshot()));
+        sum
     }
 
     /// Says to each counter that somebody is about to sleep.
     pub(crate) fn announce(&self) {
-        self.counters().for_each(ChangeCounter::announce);
+        self.each_counter(ChangeCounter::announce);
     }
 
     /// Takes the announcements back.
     pub(crate) fn withdraw(&self) {
-        self.counters().for_each(ChangeCounter::withdraw);
+        self.each_counter(ChangeCounter::withdraw);
     }
 
     /// Takes the present as the new past.

@@ -2,9 +2,7 @@
 
 use core::marker::PhantomData;
 
-use batchloop_core::{
-    Capacity, Driver, Idle, Progress, Step, Turn, Watch, point, storage,
-};
+use batchloop_core::{Capacity, Driver, Idle, Progress, Step, Turn, Watch, point, storage};
 use semihosting::println;
 use suite::Failure;
 
