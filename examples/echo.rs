@@ -9,6 +9,7 @@
 //! read is not read from either. `--slots` clients (128 if it is not given) are served at once: beyond that, or
 //! beyond the limit of open files, the others wait in the kernel's queue until one leaves. SIGINT or SIGTERM stops
 //! accepting, sends what is still owed, for at most 5 seconds, and ends with a summary; a second one ends at once.
+//! SIGUSR1 prints every client and where it waits.
 //!
 //! Begin with `entry`.
 
@@ -18,17 +19,19 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
     process::ExitCode,
+    thread,
     time::{Duration, Instant},
 };
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Multiplexer, Producer, Registry};
+use batchloop_std::{dump_all, register};
 use rustix::{
     io::Errno,
     net::{SocketFlags, accept_with, listen},
     process::{Resource, getrlimit, setrlimit},
 };
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 /// How long the last clients get for reading what is owed to them.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -246,6 +249,20 @@ fn note(text: &str) {
     let _ = writeln!(io::stderr(), "echo: {}", text.replace('\n', "\\n"));
 }
 
+/// Prints what the whole system is doing, whenever SIGUSR1 comes, on a thread of its own: nobody waits for it.
+fn dump_on_signal() -> io::Result<()> {
+    let (mut signals, sender) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGUSR1, sender)?;
+    let dumping = move || {
+        while let Ok(1..) = signals.read(&mut [0]) {
+            // Nobody may hear it there.
+            let _ = write!(io::stderr(), "{}", dump_all());
+        }
+    };
+    thread::Builder::new().name("dump".into()).spawn(dumping)?;
+    Ok(())
+}
+
 fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
     let machine: Machine<Client> = Machine::heap(Capacity::slots(slots).points(1).scopes(0));
     let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
@@ -253,6 +270,8 @@ fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
     listen(&listener, BACKLOG)?;
     let mut multiplexer = Multiplexer::new()?;
     let registry = multiplexer.add(machine)?;
+    let _registered = register("clients", machine)?;
+    dump_on_signal()?;
     let (signals, sender) = UnixStream::pair()?;
     signals.set_nonblocking(true)?;
     for signal in [SIGINT, SIGTERM] {

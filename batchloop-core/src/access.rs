@@ -22,6 +22,8 @@ pub trait Access: sealed::Sealed + 'static {
     const SHARED: bool;
 
     #[doc(hidden)]
+    fn load(word: &Word) -> usize;
+    #[doc(hidden)]
     fn exchange(word: &Word, current: usize, new: usize) -> Result<usize, usize>;
     #[doc(hidden)]
     fn swap(word: &Word, new: usize) -> usize;
@@ -52,6 +54,11 @@ impl sealed::Sealed for Shared {}
 // atomics all the same, because other threads read versions.
 impl Access for Local {
     const SHARED: bool = false;
+
+    #[inline(always)]
+    fn load(word: &Word) -> usize {
+        word.0.load(Ordering::Relaxed)
+    }
 
     #[inline(always)]
     fn exchange(word: &Word, current: usize, new: usize) -> Result<usize, usize> {
@@ -86,6 +93,11 @@ impl Access for Local {
 // a waker wrote before it set a bit is seen by the worker that takes the bit, and the other way round.
 impl Access for Shared {
     const SHARED: bool = true;
+
+    #[inline(always)]
+    fn load(word: &Word) -> usize {
+        word.get()
+    }
 
     #[inline(always)]
     fn exchange(word: &Word, current: usize, new: usize) -> Result<usize, usize> {

@@ -72,7 +72,7 @@ impl<'a, A: Access> ActiveSet<'a, A> {
     /// Whether nothing is set, as far as this thread can tell. One load.
     #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
-        self.top().get() == 0
+        A::load(self.top()) == 0
     }
 
     /// Sets the bit of `slot`. Answers whether the set was empty before, as far as the top says.
@@ -85,26 +85,22 @@ impl<'a, A: Access> ActiveSet<'a, A> {
         self.geometry.levels == 1 || climb::<A>(self.geometry, self.words, self.base, leaf)
     }
 
-    /// Takes bits out in address order, from where the last take stopped, and gives them to `accept` a leaf at a time
-    /// (the leaf's first slot, and the bits; it answers how many they are), until there have been `room` of them. What lies before the starting
-    /// point, or does not fit, stays set.
+    /// Takes bits out in address order, from where the last take stopped, and gives them to `accept` a leaf at a time:
+    /// the leaf's first slot, and the bits. It answers those that it has no room for, which are the highest; they stay
+    /// set, and so does what lies before the starting point. It has room for one at least.
     ///
     /// A take that comes to the end starts the next one at slot 0, so a bit waits for at most as many takes as it
     /// takes to go round once.
     #[inline(always)]
-    pub(crate) fn take(self, room: usize, accept: impl FnMut(usize, usize) -> usize) -> Left {
+    pub(crate) fn take(self, accept: impl FnMut(usize, usize) -> usize) -> Left {
         if self.is_empty() {
             return Left { remain: false };
-        }
-        if room == 0 {
-            return Left { remain: true };
         }
         // ORDERING: Relaxed; the position is a hint about fairness and guards nothing.
         let start = self.resume().0.load(Ordering::Relaxed);
         let mut walk = Walk {
             set: self,
             start,
-            room,
             next: 0,
             accept,
         };
@@ -138,7 +134,6 @@ fn climb<A: Access>(geometry: &Geometry, words: &[Word], base: usize, leaf: usiz
 struct Walk<'a, A, F> {
     set: ActiveSet<'a, A>,
     start: usize,
-    room: usize,
     /// Where the next take starts. Anything but 0 means that this one has stopped.
     next: usize,
     accept: F,
@@ -189,39 +184,20 @@ impl<A: Access, F: FnMut(usize, usize) -> usize> Walk<'_, A, F> {
     fn leaf(&mut self, index: usize) -> bool {
         let word = self.set.leaf(index);
         let base = index * BITS;
-        if self.room == 0 {
-            self.next = base;
-            return true;
-        }
-        let mut bits = A::swap(word, 0);
+        let bits = A::swap(word, 0);
         let mut left = bits & self.before_start(index, 1);
-        bits &= !left;
-        if self.room < BITS {
-            let fitting = lowest(bits, self.room);
-            let rest = bits & !fitting;
+        if bits != left {
+            let rest = (self.accept)(base, bits & !left);
             if rest != 0 {
                 self.next = base + rest.trailing_zeros() as usize;
+                left |= rest;
             }
-            left |= rest;
-            bits = fitting;
-        }
-        if bits != 0 {
-            self.room -= (self.accept)(base, bits);
         }
         if left != 0 {
             A::set(word, left);
         }
         left != 0
     }
-}
-
-/// The lowest `count` bits that are set.
-fn lowest(bits: usize, count: usize) -> usize {
-    let mut rest = bits;
-    for _ in 0..count {
-        rest &= rest.wrapping_sub(1);
-    }
-    bits & !rest
 }
 
 /// The slots of a leaf's bits, in address order.

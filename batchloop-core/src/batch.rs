@@ -64,7 +64,7 @@ pub struct Batch<'t, U, A: Access = Local> {
 
 impl<'t, U, A: Access> Batch<'t, U, A> {
     /// `offset` is that of the shape, which leads to a `U`: R6.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(bench: &'t Bench<A>, segment: Segment, shape: Shape, offset: u32) -> Self {
         debug_assert!(shape.is_known() || segment.is_empty());
         Batch {
@@ -77,8 +77,13 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn empty(bench: &'t Bench<A>) -> Self {
         Self::new(bench, Segment::EMPTY, Shape::UNKNOWN, 0)
+    }
+
+    pub(crate) fn bench(&self) -> &'t Bench<A> {
+        self.bench
     }
 
     pub(crate) fn shape(&self) -> Shape {
@@ -140,7 +145,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// # assert!(machine.is_live(six));
     /// # assert!(!machine.is_live(eight));
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn advance(self, work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
         if self.is_empty() {
             return self;

@@ -12,7 +12,6 @@ use core::{cell::Cell, marker::PhantomData, num::NonZeroUsize};
 
 use crate::{
     access::Access,
-    active_set::slots,
     error::Fault,
     frame::Frame,
     point::ProgramPoint,
@@ -308,7 +307,7 @@ impl<A: Access> Bench<A> {
     }
 
     /// Whether nobody waits at this node who may have been woken. Counts as the visit of its point if so.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_quiet(&self, node: u16, point: &ProgramPoint) -> bool {
         let set = self.frame.node(node).set();
         let quiet = set == ENTRANCE
@@ -391,17 +390,27 @@ impl<A: Access> Bench<A> {
     /// Takes the bits of those who wait at a point and may have been woken, as many as there is room for.
     fn claim(&self, set: u16, at_most: usize) -> Segment {
         let first = self.top.get();
-        let mut end = first;
-        let active = self.frame.active_set::<A>(set);
-        let left = active.take(self.room().min(at_most), |base, bits| {
-            let mut count = 0;
-            for (index, slot) in self.scratch[end..].iter().zip(slots(base, bits)) {
-                index.0.store(Entry::claimed(slot).0, Ordering::Relaxed);
-                count += 1;
+        let room = self.room().min(at_most);
+        if room == 0 {
+            // Other batches fill the scratch space.
+            let waiting = !self.frame.active_set::<A>(set).is_empty();
+            self.backlog.set(self.backlog.get() || waiting);
+            return Segment::EMPTY;
+        }
+        let mut entries = self.scratch[first..first + room].iter();
+        let left = self.frame.active_set::<A>(set).take(|base, mut bits| {
+            let mut free = entries.clone();
+            while bits != 0
+                && let Some(entry) = free.next()
+            {
+                let slot = base + bits.trailing_zeros() as usize;
+                entry.0.store(Entry::claimed(slot).0, Ordering::Relaxed);
+                bits &= bits - 1;
             }
-            end += count;
-            count
+            entries = free;
+            bits
         });
+        let end = first + room - entries.len();
         if left.remain {
             self.backlog.set(true);
             if A::SHARED && self.frame.capacity.drivers > 1 {

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::{
-    access::Word, bitmap::Geometry, frame::FrameCell, lineage::Kin, storage::Index, trie::Node,
-    watch::Shard,
+    access::Word, bitmap::Geometry, frame::FrameCell, lineage::Kin, storage::Index, task::TaskCell,
+    trie::Node, watch::Shard,
 };
 
 /// What happens when the version of a slot has gone round.
@@ -43,6 +43,7 @@ pub struct Capacity {
     pub(crate) drivers: usize,
     pub(crate) workloads: usize,
     pub(crate) parents: bool,
+    pub(crate) tasks: bool,
     pub(crate) wrap: Wrap,
     pub(crate) version_bits: u32,
 }
@@ -68,6 +69,7 @@ impl Capacity {
             drivers: 1,
             workloads: 1,
             parents: false,
+            tasks: false,
             wrap: Wrap::Reuse,
             version_bits: crate::lifecycle::VERSION_BITS,
         }
@@ -149,6 +151,12 @@ impl Capacity {
         self
     }
 
+    /// Lets states poll futures; see [`Me::poll`](crate::Me::poll). Costs a word a slot.
+    pub const fn tasks(mut self, tasks: bool) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
     /// What happens when the version of a slot has gone round.
     pub const fn wrap(mut self, wrap: Wrap) -> Self {
         self.wrap = wrap;
@@ -193,6 +201,11 @@ impl Capacity {
         if self.parents { self.slots } else { 0 }
     }
 
+    /// How many elements [`Parts::tasks`](crate::Parts) needs.
+    pub const fn task_cells(&self) -> usize {
+        if self.tasks { self.slots } else { 0 }
+    }
+
     /// How many elements [`Parts::shards`](crate::Parts) needs.
     pub const fn shards(&self) -> usize {
         self.workloads - 1
@@ -211,7 +224,8 @@ impl Capacity {
     /// What a machine of these limits takes, in bytes.
     pub const fn footprint<T>(&self) -> Footprint {
         let bookkeeping = self.slots * (size_of::<Word>() + size_of::<crate::storage::Place>())
-            + self.set_words() * size_of::<Word>();
+            + self.set_words() * size_of::<Word>()
+            + self.task_cells() * size_of::<TaskCell>();
         Footprint {
             slots: self.slots,
             payloads: self.slots * size_of::<T>(),
@@ -232,7 +246,7 @@ pub struct Footprint {
     pub slots: usize,
     /// The states themselves.
     pub payloads: usize,
-    /// Lifecycle words, places and bitmaps: what grows with the slots.
+    /// Lifecycle words, places, bitmaps and task cells: what grows with the slots.
     pub bookkeeping: usize,
     /// Parents.
     pub parents: usize,

@@ -36,6 +36,14 @@ impl<'t, A: Access> Context<'t, A> {
         }
     }
 
+    pub(crate) fn at(bench: &'t Bench<A>, cursor: Cursor) -> Self {
+        Context {
+            bench,
+            cursor,
+            turn: PhantomData,
+        }
+    }
+
     #[inline(always)]
     fn visit(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<u16> {
         let predicted = self.cursor.predict(self.bench.frame, point, iteration);
@@ -73,12 +81,27 @@ impl<'t, A: Access> Context<'t, A> {
     /// *Progress*: bounded by the arrivals and [`Capacity::batch`](crate::Capacity::batch). A point with nothing
     /// active costs a few loads, however many states wait there.
     #[must_use = "a batch that is dropped goes back to its point, active"]
+    #[inline(always)]
     pub fn stage<U: 'static>(
         &mut self,
         point: &'static ProgramPoint,
         arriving: Batch<'t, U, A>,
     ) -> Batch<'t, U, A> {
-        let Some(node) = self.visit(point, 0) else {
+        let predicted = self.cursor.predict(self.bench.frame, point, 0);
+        match predicted {
+            Some(node) if arriving.is_empty() && self.bench.is_quiet(node, point) => arriving,
+            _ => self.stage_some(predicted, point, arriving),
+        }
+    }
+
+    /// A stage that has something to do, or is not where it was in the last turn.
+    fn stage_some<U: 'static>(
+        &mut self,
+        predicted: Option<u16>,
+        point: &'static ProgramPoint,
+        arriving: Batch<'t, U, A>,
+    ) -> Batch<'t, U, A> {
+        let Some(node) = predicted.or_else(|| self.look_up(point, 0)) else {
             return self.none();
         };
         if arriving.is_empty() && self.bench.is_quiet(node, point) {
@@ -144,6 +167,7 @@ impl<'t, A: Access> Context<'t, A> {
     }
 
     /// A batch with nothing in it.
+    #[inline(always)]
     pub fn none<U>(&self) -> Batch<'t, U, A> {
         Batch::empty(self.bench)
     }

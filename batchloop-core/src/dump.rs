@@ -1,14 +1,13 @@
 //! Every live state, with the place where it waits.
 
-use core::fmt;
+use core::{fmt, marker::PhantomData};
 
 use crate::{
-    access::{Access, Local},
+    access::{Access, Local, Shared},
+    census::Census,
     frame::Frame,
-    lineage::Lineage,
     machine::Machine,
     sync::Ordering,
-    trie::{self, ROOT},
 };
 
 /// All live states of a machine, one a line; made by [`Machine::dump`] and printed with `{}`, to any
@@ -28,15 +27,15 @@ use crate::{
 ///
 /// *Reentrancy*: it may be printed from anywhere, also from a closure that has a state; that one shows as busy.
 pub struct Dump<T: 'static, A: Access = Local> {
-    machine: Machine<T, A>,
-    describe: Option<fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result>,
+    census: Census,
+    types: PhantomData<Machine<T, A>>,
 }
 
 impl<T, A: Access> Dump<T, A> {
     pub(crate) fn new(machine: Machine<T, A>) -> Self {
         Dump {
-            machine,
-            describe: None,
+            census: Census::from(machine),
+            types: PhantomData,
         }
     }
 
@@ -45,84 +44,44 @@ impl<T, A: Access> Dump<T, A> {
     where
         T: fmt::Debug,
     {
-        self.describe = Some(<T as fmt::Debug>::fmt);
+        self.census.describe = Some(describe::<T, A>);
         self
     }
+}
 
-    fn describe(&self, slot: usize, version: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(describe) = self.describe else {
-            return Ok(());
-        };
-        let Ok(lock) = self.machine.frame.lock::<A>(slot, version) else {
-            return f.write_str(": busy");
-        };
-        f.write_str(": ")?;
-        let payload = lock.payload(0);
-        // SAFETY: R2, R6: the lock is held, and the machine's states are `T`s.
-        let state = unsafe { &*payload.cast::<T>() };
-        let answer = describe(state, f);
-        lock.unlock(false);
-        answer
+/// The states of a `Shared` machine may be looked at from any thread.
+impl<T> From<Dump<T, Shared>> for Census {
+    fn from(dump: Dump<T, Shared>) -> Self {
+        dump.census
     }
+}
+
+/// The machine of `frame` has states of type `T` and this access: R6.
+fn describe<T: fmt::Debug, A: Access>(
+    frame: &'static Frame,
+    slot: usize,
+    version: usize,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let Ok(lock) = frame.lock::<A>(slot, version) else {
+        return f.write_str("busy");
+    };
+    let payload = lock.payload(0);
+    // SAFETY: R2, R6: the lock is held, and the machine's states are `T`s.
+    let state = unsafe { &*payload.cast::<T>() };
+    let answer = state.fmt(f);
+    lock.unlock(false);
+    answer
 }
 
 impl<T, A: Access> fmt::Display for Dump<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let frame = self.machine.frame;
-        writeln!(
-            f,
-            "{}: {} of {} slots",
-            frame.state_name(),
-            self.machine.live(),
-            frame.capacity.slots
-        )?;
-        for handle in self.machine.handles() {
-            let (slot, version) = (handle.slot(), handle.version().0);
-            let life = frame.life(slot);
-            write!(f, "  #{slot}v{version} ")?;
-            f.write_str(match (life.is_parked(), life.is_notified()) {
-                (true, true) => "active at ",
-                (true, false) => "waits at ",
-                (false, _) => "in a batch from ",
-            })?;
-            place(frame, frame.place(slot), f)?;
-            if !life.events().is_empty() {
-                write!(f, ", {:?}", life.events())?;
-            }
-            let lineage = Lineage {
-                frame,
-                slot: slot as u32,
-                version,
-            };
-            if let Some(parent) = lineage.parent() {
-                let ended = if parent.is_live() { "" } else { " (ended)" };
-                write!(f, ", child of {parent:?}{ended}")?;
-            }
-            self.describe(slot, version, f)?;
-            f.write_str("\n")?;
+        let (live, slots) = (self.census.live(), self.census.slots());
+        writeln!(f, "{}: {live} of {slots} slots", self.census.state_name())?;
+        for record in self.census.records() {
+            writeln!(f, "  {record}")?;
         }
-        counts(frame, f)
-    }
-}
-
-fn place(frame: &Frame, set: u16, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Some(node) = trie::stage_of(frame, set) else {
-        return f.write_str("the entrance");
-    };
-    site(frame, node, f)?;
-    let mut parent = frame.node(node).parent();
-    while parent != ROOT {
-        f.write_str(" in ")?;
-        site(frame, parent, f)?;
-        parent = frame.node(parent).parent();
-    }
-    Ok(())
-}
-
-fn site(frame: &Frame, node: u16, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match frame.node(node).site() {
-        Some(site) => write!(f, "{site}"),
-        None => f.write_str("the root"),
+        counts(self.census.frame, f)
     }
 }
 
@@ -146,6 +105,6 @@ fn counts(frame: &Frame, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 impl<T, A: Access> fmt::Debug for Dump<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Dump({:?})", self.machine)
+        write!(f, "Dump({:?})", self.census)
     }
 }

@@ -72,6 +72,24 @@ impl<X> fmt::Display for SignalError<X> {
 
 impl<X> Error for SignalError<X> {}
 
+/// Somebody works on the parent right now. The result that was not delivered is inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Busy<R>(pub R);
+
+impl<R> fmt::Debug for Busy<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Busy(..)")
+    }
+}
+
+impl<R> fmt::Display for Busy<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("somebody works on the parent")
+    }
+}
+
+impl<R> Error for Busy<R> {}
+
 /// Why a state could not be given a parent. The value comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ChildError<T> {
@@ -239,6 +257,11 @@ pub enum Fault {
         /// [`Capacity::points`](crate::Capacity::points) and [`Capacity::scopes`](crate::Capacity::scopes) together.
         capacity: usize,
     },
+    /// A batch came to a point outside the scope of its turn: there is none on this thread, or another turn's is. The
+    /// states went back to their points.
+    OutOfScope(Site),
+    /// A context was to go on from a position that is not its own.
+    Elsewhere,
     /// A batch of another shape than the point, or the `unproject`, is for. The states went back to their points.
     Mismatch(Mismatch),
     /// More different projections than the machine has room for. The states went back to their points.
@@ -260,6 +283,12 @@ impl fmt::Display for Fault {
                     f,
                     "the entry point has more than {capacity} stages and scopes"
                 )
+            }
+            Fault::OutOfScope(site) => {
+                write!(f, "a batch came to {site} outside the scope of its turn")
+            }
+            Fault::Elsewhere => {
+                f.write_str("a context was to go on from a position of another one")
             }
             Fault::Mismatch(mismatch) => mismatch.fmt(f),
             Fault::ShapesExhausted { capacity } => {

@@ -15,6 +15,7 @@ use crate::{
     lineage::Kin,
     storage::{Index, Place},
     sync::{AtomicUsize, Ordering, Witness, fence},
+    task::TaskCell,
     trie::{ENTRANCE, Growth, Node},
     watch::Shard,
     workload::Workload,
@@ -60,6 +61,7 @@ pub(crate) struct Frame {
     /// The first change counter: of the workload IO, and of all that have none of their own.
     pub(crate) counter: Shard,
     /// Those of the workloads from CPU on.
+    pub(crate) tasks: &'static [TaskCell],
     pub(crate) shards: &'static [Shard],
     /// Whether somebody has seen every slot in use since the last one was given back.
     pub(crate) starved: Word,

@@ -11,6 +11,7 @@ use crate::{
     lineage::Kin,
     machine::Machine,
     storage::{Index, Parts, Payload, Place},
+    task::TaskCell,
     trie::Node,
     watch::Shard,
 };
@@ -37,7 +38,7 @@ macro_rules! zeroed {
     )*};
 }
 
-zeroed!(Word, Place, Node, Kin, Index, Shard);
+zeroed!(Word, Place, Node, Kin, TaskCell, Index, Shard);
 
 // SAFETY: R9: it is `MaybeUninit`, for which any bytes will do.
 unsafe impl<T> Zeroed for Payload<T> {
@@ -86,6 +87,7 @@ impl<T: 'static, A: Admits<T>> Machine<T, A> {
             sets: fresh(capacity.set_words()),
             nodes: fresh(capacity.nodes()),
             kin: fresh(capacity.kin()),
+            tasks: fresh(capacity.task_cells()),
             shards: fresh(capacity.shards()),
             scratch: fresh(capacity.scratch()),
         };

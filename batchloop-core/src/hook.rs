@@ -8,6 +8,7 @@ use crate::{
     events::Events,
     frame::Frame,
     lifecycle::Refusal,
+    lineage::Lineage,
     slot::Lock,
 };
 
@@ -104,7 +105,6 @@ impl<A: Access> fmt::Debug for Waker<A> {
 /// not know it. Hooks of a [`Local`] machine stay on its thread; those of a [`Shared`](crate::Shared) one may be
 /// signalled from any thread.
 #[doc(alias = "callback")]
-#[doc(alias = "completion")]
 pub struct Hook<X, A: Access = Local> {
     frame: &'static Frame,
     slot: u32,
@@ -184,6 +184,21 @@ impl<X, A: Access> Hook<X, A> {
     /// The state as something to wake, without arguments.
     pub fn waker(&self) -> Waker<A> {
         Waker::new(self.frame, self.slot, self.version)
+    }
+
+    /// The state that the hook is for, as a parent for others.
+    pub fn lineage(&self) -> Lineage {
+        Lineage {
+            frame: self.frame,
+            slot: self.slot,
+            version: self.version,
+        }
+    }
+
+    /// Adds events to the state and wakes it, without its lock.
+    pub(crate) fn post(&self, events: Events) -> Result<(), Stale> {
+        self.frame
+            .wake::<A>(self.slot as usize, self.version, events)
     }
 }
 

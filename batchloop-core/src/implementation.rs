@@ -129,6 +129,9 @@
 //! * **R7, written once**: a cell that is filled after construction is written by the one thread that won an exchange,
 //!   and others read it only after they have seen that it is filled.
 //! * **R8, one thread**: only the thread that made a `Local` machine changes its words, the inbox apart. `Local` is
-//!   neither `Send` nor `Sync`, nor is what carries it. Wakers and lineages may leave the thread: the one sets bits of
-//!   the inbox, and both read versions.
+//!   neither `Send` nor `Sync`, nor is what carries it. Wakers, lineages and censuses may leave the thread: the
+//!   first sets bits of the inbox, the others read words and no payload.
 //! * **R9, zero is fresh**: all-zero bytes are a valid, unused element of every storage array.
+//! * **R10, task wakers**: the pointer of a raw waker was made from a `&'static` reference to a task cell by `Table::raw`,
+//!   and nothing else is given that table. The cells lie in an array, in the order of the slots, so the address of one
+//!   tells its slot.

@@ -114,14 +114,16 @@
 //! | [`Handle`], [`Token`], [`Version`] | references that know when they are stale |
 //! | [`Timers`], [`Timer`] | deadlines of states |
 //! | [`Workload`], [`Workloads`] | kinds of work, for threads that are specialised |
-//! | [`Driver`], [`Turn`], [`Context`] | runs of the entry point |
+//! | [`Driver`], [`Turn`], [`Context`], [`Position`] | runs of the entry point |
 //! | [`ProgramPoint`] | a place in the program |
 //! | [`Batch`], [`Step`], [`Me`], [`Field`] | what a stage took, and what becomes of it |
 //! | [`Hook`], [`Reaction`], [`Waker`], [`Events`] | pushing states forward |
+//! | [`Completion`], [`Abandoned`], [`Delivery`] | the result of what a state does for another one |
 //! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
+//! | [`NoTasks`] | futures inside states ([`Me::poll`]) |
 //! | [`Lineage`] | the state that started a state |
-//! | [`Dump`] | every live state, printed |
-//! | [`Fault`], [`Full`], [`Stale`], [`SignalError`] | what can go wrong |
+//! | [`Dump`], [`Census`], [`Record`], [`Standing`] | every live state, printed or as data |
+//! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
 //!
 //! [`implementation`] explains the inside.
 #![no_std]
@@ -146,7 +148,9 @@ mod batch;
 mod bench;
 mod bitmap;
 mod capacity;
+mod census;
 mod change;
+mod completion;
 mod context;
 mod dump;
 mod error;
@@ -164,11 +168,15 @@ mod lineage;
 mod machine;
 mod me;
 mod point;
+mod position;
 mod project;
 mod shape;
 mod slot;
 mod storage;
 mod sync;
+mod task;
+#[cfg(feature = "task-bell")]
+mod task_bell;
 mod timers;
 mod trie;
 mod turn;
@@ -178,12 +186,14 @@ mod workload;
 pub use access::{Access, Admits, Local, Shared, Word};
 pub use batch::{Batch, Step};
 pub use capacity::{Capacity, Footprint, Wrap};
+pub use census::{Census, Record, Standing};
 pub use change::{Bell, BellTaken, ChangeCounter, Snapshot};
+pub use completion::{Abandoned, Completion, Delivery};
 pub use context::Context;
 pub use dump::Dump;
 pub use error::{
-    ChildError, Claimed, Diverged, DriversTaken, Fault, Full, Mismatch, SignalError, Site, Stale,
-    TooShort,
+    Busy, ChildError, Claimed, Diverged, DriversTaken, Fault, Full, Mismatch, SignalError, Site,
+    Stale, TooShort,
 };
 pub use events::Events;
 pub use frame::FrameCell;
@@ -194,12 +204,16 @@ pub use lineage::{Kin, Lineage};
 pub use machine::{Machine, Reservation};
 pub use me::Me;
 pub use point::ProgramPoint;
+pub use position::Position;
 pub use project::Field;
 #[doc(hidden)]
 pub use project::{FieldInfo, FieldName};
 #[cfg(not(loom))]
 pub use storage::{Home, Storage};
 pub use storage::{Index, Parts, Payload, Place};
+pub use task::{NoTasks, TaskCell};
+#[cfg(feature = "task-bell")]
+pub use task_bell::{Changed, TaskBell};
 pub use timers::{Timer, Timers};
 pub use trie::Node;
 pub use turn::{Driver, Turn};

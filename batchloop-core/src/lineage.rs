@@ -1,6 +1,6 @@
 //! Parents: who started a state, and whether they still live.
 
-use core::fmt;
+use core::{fmt, hash};
 
 use crate::{
     frame::Frame,
@@ -56,6 +56,11 @@ impl Lineage {
         !state.is_live()
     }
 
+    /// The name of the state's type, without its path.
+    pub fn state_name(self) -> &'static str {
+        self.frame.state_name()
+    }
+
     /// The index of the slot, from 0.
     pub fn slot(self) -> usize {
         self.slot as usize
@@ -76,6 +81,14 @@ impl PartialEq for Lineage {
 }
 
 impl Eq for Lineage {}
+
+impl hash::Hash for Lineage {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        core::ptr::hash(self.frame, state);
+        self.slot.hash(state);
+        self.version.hash(state);
+    }
+}
 
 impl fmt::Debug for Lineage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

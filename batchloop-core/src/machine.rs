@@ -80,11 +80,8 @@ impl<T, A: Access> Machine<T, A> {
     ///
     /// [`ChildError`] gives the value back.
     pub fn allocate_child(&self, value: T, parent: Lineage) -> Result<Handle<T>, ChildError<T>> {
-        if self.frame.parents.is_empty() {
-            return Err(ChildError::NoParents(value));
-        }
         match self.reserve() {
-            Ok(reservation) => Ok(reservation.settle(value, Some(parent))),
+            Ok(reservation) => reservation.commit_child(value, parent),
             Err(Full(())) => Err(ChildError::Full(value)),
         }
     }
@@ -338,6 +335,21 @@ impl<T, A: Access> Reservation<T, A> {
     /// Fills the slot. The state waits at the entrance, active.
     pub fn commit(self, value: T) -> Handle<T> {
         self.settle(value, None)
+    }
+
+    /// Fills the slot with a state that another one starts.
+    ///
+    /// Reserve first, and make what the child gets from its parent, such as a [`Completion`](crate::Completion), when
+    /// there is a slot for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChildError::NoParents`] gives the value back, and the slot is free again.
+    pub fn commit_child(self, value: T, parent: Lineage) -> Result<Handle<T>, ChildError<T>> {
+        if self.machine.frame.parents.is_empty() {
+            return Err(ChildError::NoParents(value));
+        }
+        Ok(self.settle(value, Some(parent)))
     }
 
     fn settle(self, value: T, parent: Option<Lineage>) -> Handle<T> {

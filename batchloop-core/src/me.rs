@@ -4,6 +4,7 @@ use core::{fmt, marker::PhantomData};
 
 use crate::{
     access::{Access, Local},
+    completion::{Abandoned, Completion},
     events::Events,
     frame::Frame,
     handle::{Handle, Token},
@@ -40,6 +41,11 @@ impl<U, A: Access> Me<U, A> {
             state: PhantomData,
             access: PhantomData,
         }
+    }
+
+    /// Where the state lives.
+    pub(crate) fn place(self) -> (&'static Frame, usize) {
+        (self.frame, self.slot as usize)
     }
 
     /// The state's handle. In a sub-machine it is that of the containing state, under the field's type; a machine
@@ -100,6 +106,18 @@ impl<U, A: Access> Me<U, A> {
     /// ```
     pub fn hook<X>(self, callback: fn(&mut U, X) -> Reaction) -> Hook<X, A> {
         Hook::new(self.frame, self.slot, self.version, self.offset, callback)
+    }
+
+    /// What to give to somebody who works for this state: `done` is called with the result, or `cleanup` if this state
+    /// has ended by then. `drop` is a fine `cleanup` for what cleans up after itself.
+    ///
+    /// `done` also gets to know, as [`Abandoned`], that the completion was dropped.
+    pub fn completion<R>(
+        self,
+        done: fn(&mut U, Result<R, Abandoned>) -> Reaction,
+        cleanup: fn(R),
+    ) -> Completion<R, A> {
+        Completion::new(self.hook(done), cleanup)
     }
 
     /// This state as a parent for others.

@@ -32,7 +32,7 @@ pub(crate) enum Taken {
 /// Runs one transition: reads the word, and exchanges it for what `edge` makes of it.
 #[inline(always)]
 fn transition<A: Access, R>(word: &Word, edge: impl Fn(Life) -> (Life, R)) -> R {
-    let mut found = word.get();
+    let mut found = A::load(word);
     loop {
         let (next, answer) = edge(Life(found));
         match A::exchange(word, found, next.0) {
@@ -48,7 +48,7 @@ fn attempt<A: Access, R, E>(
     word: &Word,
     edge: impl Fn(Life) -> Result<(Life, R), E>,
 ) -> Result<R, E> {
-    let mut found = word.get();
+    let mut found = A::load(word);
     loop {
         let (next, answer) = edge(Life(found))?;
         match A::exchange(word, found, next.0) {

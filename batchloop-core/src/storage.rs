@@ -15,6 +15,7 @@ use crate::{
     lineage::Kin,
     machine::Machine,
     sync::{AtomicU16, AtomicUsize, Witness},
+    task::TaskCell,
     trie::{Growth, Node},
     watch::Shard,
 };
@@ -98,6 +99,7 @@ impl Index {
 ///     sets: Box::leak(Box::new([Word::EMPTY; CAPACITY.set_words()])),
 ///     nodes: Box::leak(Box::new([Node::EMPTY; CAPACITY.nodes()])),
 ///     kin: Box::leak(Box::new([Kin::EMPTY; CAPACITY.kin()])),
+///     tasks: Box::leak(Box::new([])),
 ///     shards: Box::leak(Box::new([])),
 ///     scratch: Box::leak(Box::new([Index::EMPTY; CAPACITY.scratch()])),
 /// };
@@ -120,6 +122,8 @@ pub struct Parts<T: 'static> {
     pub nodes: &'static mut [Node],
     /// [`Capacity::kin`] elements.
     pub kin: &'static mut [Kin],
+    /// [`Capacity::task_cells`] elements.
+    pub tasks: &'static mut [TaskCell],
     /// [`Capacity::shards`] elements.
     pub shards: &'static mut [Shard],
     /// [`Capacity::scratch`] elements.
@@ -146,6 +150,7 @@ impl<T: 'static> Parts<T> {
             ("sets", self.sets.len(), capacity.set_words()),
             ("nodes", self.nodes.len(), capacity.nodes()),
             ("kin", self.kin.len(), capacity.kin()),
+            ("tasks", self.tasks.len(), capacity.task_cells()),
             ("shards", self.shards.len(), capacity.shards()),
             ("scratch", self.scratch.len(), capacity.scratch()),
         ];
@@ -179,6 +184,7 @@ impl<T: 'static> Parts<T> {
             capacity,
             growth: Growth::new(),
             counter: Shard(crate::change::ChangeCounter::new()),
+            tasks: &self.tasks[..capacity.task_cells()],
             shards: &self.shards[..capacity.shards()],
             starved: Word(AtomicUsize::new(0)),
             retired: AtomicUsize::new(0),
@@ -206,11 +212,12 @@ pub struct Storage<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const TASKS: usize,
     const SHARDS: usize,
     const SCRATCH: usize,
 > {
     claimed: AtomicUsize,
-    parts: UnsafeCell<Arrays<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>>,
+    parts: UnsafeCell<Arrays<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>>,
 }
 
 #[cfg(not(loom))]
@@ -220,6 +227,7 @@ struct Arrays<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const TASKS: usize,
     const SHARDS: usize,
     const SCRATCH: usize,
 > {
@@ -230,6 +238,7 @@ struct Arrays<
     sets: [Word; SETS],
     nodes: [Node; NODES],
     kin: [Kin; KIN],
+    tasks: [TaskCell; TASKS],
     shards: [Shard; SHARDS],
     scratch: [Index; SCRATCH],
 }
@@ -243,9 +252,10 @@ unsafe impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const TASKS: usize,
     const SHARDS: usize,
     const SCRATCH: usize,
-> Sync for Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>
+> Sync for Storage<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>
 {
 }
 
@@ -256,9 +266,10 @@ impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const TASKS: usize,
     const SHARDS: usize,
     const SCRATCH: usize,
-> Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>
+> Storage<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>
 {
     #[doc(hidden)]
     pub const fn new() -> Self {
@@ -272,6 +283,7 @@ impl<
                 sets: [const { Word::EMPTY }; SETS],
                 nodes: [const { Node::EMPTY }; NODES],
                 kin: [const { Kin::EMPTY }; KIN],
+                tasks: [const { TaskCell::EMPTY }; TASKS],
                 shards: [const { Shard::EMPTY }; SHARDS],
                 scratch: [const { Index::EMPTY }; SCRATCH],
             }),
@@ -298,6 +310,7 @@ impl<
             sets: &mut arrays.sets,
             nodes: &mut arrays.nodes,
             kin: &mut arrays.kin,
+            tasks: &mut arrays.tasks,
             shards: &mut arrays.shards,
             scratch: &mut arrays.scratch,
         };
@@ -315,9 +328,10 @@ impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const TASKS: usize,
     const SHARDS: usize,
     const SCRATCH: usize,
-> Default for Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>
+> Default for Storage<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>
 {
     fn default() -> Self {
         Self::new()
@@ -331,9 +345,10 @@ impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const TASKS: usize,
     const SHARDS: usize,
     const SCRATCH: usize,
-> core::fmt::Debug for Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>
+> core::fmt::Debug for Storage<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>
 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Storage({SLOTS} slots)")
@@ -357,9 +372,10 @@ impl<
     const SETS: usize,
     const NODES: usize,
     const KIN: usize,
+    const TASKS: usize,
     const SHARDS: usize,
     const SCRATCH: usize,
-> Home<Storage<T, SLOTS, SETS, NODES, KIN, SHARDS, SCRATCH>>
+> Home<Storage<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>>
 {
     /// Makes the machine, for one thread. It can be made once.
     ///
@@ -424,6 +440,7 @@ macro_rules! storage {
                 { $name::CAPACITY.set_words() },
                 { $name::CAPACITY.nodes() },
                 { $name::CAPACITY.kin() },
+                { $name::CAPACITY.task_cells() },
                 { $name::CAPACITY.shards() },
                 { $name::CAPACITY.scratch() },
             >,
@@ -434,6 +451,7 @@ macro_rules! storage {
                 { $name::CAPACITY.set_words() },
                 { $name::CAPACITY.nodes() },
                 { $name::CAPACITY.kin() },
+                { $name::CAPACITY.task_cells() },
                 { $name::CAPACITY.shards() },
                 { $name::CAPACITY.scratch() },
             > = $crate::Storage::new();

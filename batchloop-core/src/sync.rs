@@ -17,6 +17,20 @@ pub(crate) use portable_atomic::{
     AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence, hint::spin_loop,
 };
 
+#[cfg(all(feature = "task-bell", not(loom)))]
+pub(crate) use atomic_waker::AtomicWaker;
+#[cfg(all(feature = "task-bell", loom))]
+pub(crate) use loom::future::AtomicWaker;
+
+/// Makes `waker` the one that is woken next.
+#[cfg(feature = "task-bell")]
+pub(crate) fn register(cell: &AtomicWaker, waker: &core::task::Waker) {
+    #[cfg(not(loom))]
+    cell.register(waker);
+    #[cfg(loom)]
+    cell.register_by_ref(waker);
+}
+
 /// Tells loom of each access to a payload, so that two holders of one state are reported as a race.
 ///
 /// Outside loom it is empty and costs nothing.

@@ -75,9 +75,9 @@ impl<T, A: Access> Driver<T, A> {
         if !A::SHARED {
             // The inbox is atomic on every machine; see `Waker::wake`.
             let inbox = frame.inbox::<crate::access::Shared>();
-            inbox.take(usize::MAX, |base, bits| {
+            inbox.take(|base, bits| {
                 slots(base, bits).for_each(|slot| frame.wake_tenant::<A>(slot));
-                bits.count_ones() as usize
+                0
             });
             // What was routed is seen by this very turn.
             self.watch.forget_own_changes();

@@ -72,21 +72,29 @@ impl Watch {
     }
 
     /// Each counter of the workloads, once.
-    fn counters(&self) -> impl Iterator<Item = &'static ChangeCounter> + use<> {
+    fn each_counter(&self, mut visit: impl FnMut(&'static ChangeCounter)) {
         let Watch { frame, serves, .. } = *self;
-        let sharing = |workload: &Workload| workload.index() > frame.shards.len();
-        let own = serves.iter().filter(move |workload| !sharing(workload));
-        let first_is_served = serves.contains(Workload::IO);
-        let shared = serves
-            .iter()
-            .find(|workload| sharing(workload) && !first_is_served);
-        own.chain(shared).map(|workload| frame.counter_of(workload))
+        let mut first_is_served = false;
+        for workload in serves.iter() {
+            match workload.index() {
+                own if (1..=frame.shards.len()).contains(&own) => visit(frame.counter_of(workload)),
+                _ => first_is_served = true,
+            }
+        }
+        if first_is_served {
+            visit(&frame.counter.0);
+        }
     }
 
+    #[inline]
     fn now(&self) -> Snapshot {
+        if self.frame.shards.is_empty() {
+            return self.frame.counter.0.snapshot();
+        }
         // Counts only grow, so the sum has moved if one of them has.
-        self.counters()
-            .fold(Snapshot::ZERO, |sum, counter| sum.plus(counter.snapshot()))
+        let mut sum = Snapshot::ZERO;
+        self.each_counter(|counter| sum = sum.plus(counter.snapshot()));
+        sum
     }
 
     /// Takes the present as the new past: a turn starts.
@@ -155,7 +163,7 @@ impl Watch {
             return None;
         }
         let announced = Announced(*self);
-        self.counters().for_each(ChangeCounter::announce);
+        self.each_counter(ChangeCounter::announce);
         // ORDERING: the partner is the fence in `ring`.
         fence(Ordering::SeqCst);
         // What is dropped on the way out is taken back.
@@ -171,6 +179,6 @@ opaque_debug!(Announced);
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        self.0.counters().for_each(ChangeCounter::withdraw);
+        self.0.each_counter(ChangeCounter::withdraw);
     }
 }

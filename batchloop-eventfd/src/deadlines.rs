@@ -125,7 +125,7 @@ impl fmt::Debug for Deadlines<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use batchloop_core::{Capacity, Events, Step};
 

@@ -73,7 +73,7 @@ pub(crate) fn translate(flags: EventFlags) -> Events {
     events
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -63,7 +63,7 @@ impl AsFd for EventFd {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -274,5 +274,5 @@ impl fmt::Debug for Multiplexer {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

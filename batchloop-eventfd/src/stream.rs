@@ -122,7 +122,7 @@ impl AsFd for Stream {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::{io::Write, net, os::unix::net::UnixStream};
 

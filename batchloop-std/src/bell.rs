@@ -1,6 +1,6 @@
 //! A bell for threads that sleep in the kernel.
 
-use batchloop_core::{Bell, Watch};
+use batchloop_core::{Bell, ChangeCounter, Snapshot, Watch};
 
 use crate::futex::{Ordering, Word};
 
@@ -38,6 +38,15 @@ impl BlockingBell {
         // `Watch::sleep` sees the change that was rung for.
         let rings = self.rings.load(Ordering::Acquire);
         watch.sleep(|| self.rings.wait(rings));
+    }
+
+    /// Sleeps until the counter has moved since the snapshot. May return early.
+    ///
+    /// The bell must be the counter's, or nothing ends the sleep.
+    pub(crate) fn sleep_on(&self, counter: &ChangeCounter, since: Snapshot) {
+        // ORDERING: Acquire; as in `sleep`.
+        let rings = self.rings.load(Ordering::Acquire);
+        counter.sleep(since, || self.rings.wait(rings));
     }
 }
 

@@ -4,6 +4,9 @@
 //! is [`Parking`]: how a driver spends the time when there is nothing to do. A driver with file descriptors sleeps on
 //! epoll instead; see `batchloop-eventfd`.
 //!
+//! [`queue`](fn@queue) brings work from other threads, [`dump_all`] prints what every machine of the program is doing, and
+//! [`scope`] does without the context argument.
+//!
 //! ```
 //! use batchloop_std::{Capacity, Machine, Parking, Step, Turn, point};
 //!
@@ -31,11 +34,18 @@ mod futex;
 mod idle;
 mod lot;
 mod parking;
+mod queue;
+mod registry;
 mod report;
+pub mod scope;
+mod system_dump;
 mod workers;
 
 pub use batchloop_core::*;
 pub use bell::BlockingBell;
 pub use parking::Parking;
+pub use queue::{Closed, PushError, Queue, Sender, queue};
+pub use registry::{NameTaken, Registration, Registry, dump_all, register};
 pub use report::{Panic, Report, RunError, WorkerReport};
+pub use system_dump::{MachineDump, ParentDump, SiteDump, StateDump, SystemDump};
 pub use workers::{OnPanic, Role, Stop, Worker, Workers};

@@ -31,18 +31,18 @@ pub struct WorkerReport {
     pub turns: u64,
     /// How often it slept in the kernel.
     pub sleeps: u64,
-    /// How long it slept.
-    pub asleep: Duration,
+    /// What it had of a processor, spinning included.
+    pub worked: Duration,
     /// From its first turn to its last.
     pub lived: Duration,
 }
 
 impl WorkerReport {
-    /// The part of its life, from 0 to 1, that it did not sleep.
+    /// The part of its life, from 0 to 1, that it had a processor.
     pub fn busy(&self) -> f64 {
         let lived = self.lived.as_secs_f64();
         if lived > 0.0 {
-            1.0 - self.asleep.as_secs_f64() / lived
+            self.worked.as_secs_f64() / lived
         } else {
             0.0
         }

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -12,7 +13,10 @@ use std::{
 use batchloop_core::{
     BellTaken, Driver, Machine, Progress, Shared, SignalError, Turn, Workload, Workloads,
 };
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::{
+    thread::{CpuSet, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+};
 
 use crate::{
     futex::{Ordering, Word},
@@ -61,7 +65,8 @@ pub enum OnPanic {
 /// How the workers end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stop {
-    /// When no state lives any more. The program must start no new ones: [`Worker::is_draining`] tells it.
+    /// When no state lives any more, and a turn has passed without [`Worker::expect_more`]. The program should start
+    /// nothing new: [`Worker::is_draining`] tells it.
     Drain,
     /// As `Drain`, but not later than this; what still lives then is released.
     DrainFor(Duration),
@@ -325,7 +330,7 @@ impl Pool {
             serves: role.serves,
             turns: 0,
             sleeps: 0,
-            asleep: Duration::ZERO,
+            worked: Duration::ZERO,
             lived: Duration::ZERO,
         };
         match role.core.map_or(Ok(()), pin) {
@@ -338,6 +343,7 @@ impl Pool {
         // Whoever was called in this worker's stead looks again.
         self.lot.call_all();
         report.lived = start.elapsed();
+        report.worked = processor_time();
         report
     }
 
@@ -355,6 +361,7 @@ impl Pool {
                 index: place,
                 serves: driver.serves(),
                 draining: phase != WORKING,
+                more: Cell::new(false),
             };
             report.turns += 1;
             let turn = AssertUnwindSafe(|| driver.turn(|cx| entry(cx, &worker)));
@@ -371,18 +378,20 @@ impl Pool {
             }
             match self.phase() {
                 LEAVING => return,
-                DRAINING if driver.live() == 0 => return self.enter(LEAVING),
-                DRAINING => driver.ring_when_freed(),
+                DRAINING if driver.live() == 0 && !worker.more.get() => return self.enter(LEAVING),
                 _ => {}
             }
             let watch = driver.watch();
             if patience.wait(&watch, progress) {
-                let asleep = Instant::now();
                 // A drain that has begun, or has come to its end, since the phase was read is not slept through.
-                let stay_awake =
-                    || self.phase() != phase || (phase == DRAINING && driver.live() == 0);
+                let stay_awake = || {
+                    if phase == DRAINING {
+                        driver.ring_when_freed();
+                    }
+                    let drained = driver.live() == 0 && !worker.more.get();
+                    self.phase() != phase || (phase == DRAINING && drained)
+                };
                 report.sleeps += u64::from(self.lot.park(place, &watch, stay_awake));
-                report.asleep += asleep.elapsed();
             }
         }
     }
@@ -416,12 +425,19 @@ fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &cores)?)
 }
 
+/// What this thread has had of a processor; workers are threads of their own.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// The worker that runs a turn.
 #[derive(Debug)]
 pub struct Worker {
     index: usize,
     serves: Workloads,
     draining: bool,
+    more: Cell<bool>,
 }
 
 impl Worker {
@@ -433,6 +449,11 @@ impl Worker {
     /// What it serves.
     pub fn serves(&self) -> Workloads {
         self.serves
+    }
+
+    /// There is work that has no state yet, says the entry point: a drain does not end with this turn.
+    pub fn expect_more(&self) {
+        self.more.set(true);
     }
 
     /// Whether the workers are to end when nothing lives any more: the program should start nothing new.

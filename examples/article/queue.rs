@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 
 use batchloop_core::ChangeCounter;
+use batchloop_std::{Sender, queue};
 
 use crate::options::Source;
 
@@ -22,7 +22,7 @@ pub(crate) struct Queue {
 
 enum Jobs {
     Numbers(Range<u64>),
-    Lines(Receiver<io::Result<Vec<u8>>>),
+    Lines(batchloop_std::Queue<io::Result<Vec<u8>>>),
 }
 
 impl Queue {
@@ -31,13 +31,8 @@ impl Queue {
         let jobs = match source {
             Source::Count(jobs) => Jobs::Numbers(0..jobs),
             Source::Stdin => {
-                let (sender, lines) = sync_channel(AHEAD);
-                let reader = move || {
-                    read_lines(&mut io::stdin().lock(), &sender, counter);
-                    // First the end, then the news of it.
-                    drop(sender);
-                    counter.ring();
-                };
+                let (sender, lines) = queue(AHEAD, counter);
+                let reader = move || read_lines(&mut io::stdin().lock(), &sender);
                 thread::Builder::new().name("reader".into()).spawn(reader)?;
                 Jobs::Lines(lines)
             }
@@ -61,13 +56,13 @@ impl Queue {
         match &mut self.jobs {
             Jobs::Numbers(left) => left.next().map(|n| n.to_string().into_bytes()),
             Jobs::Lines(lines) => {
-                let end = match lines.try_recv() {
-                    Ok(Ok(line)) => return Some(line),
-                    Err(TryRecvError::Empty) => return None,
-                    Ok(Err(error)) => Some(error),
-                    Err(TryRecvError::Disconnected) => None,
-                };
-                self.failure = end;
+                let is_finished = lines.is_finished();
+                match lines.pop() {
+                    Some(Ok(line)) => return Some(line),
+                    Some(Err(error)) => self.failure = Some(error),
+                    None if !is_finished => return None,
+                    None => {}
+                }
                 self.jobs = Jobs::Numbers(0..0);
                 None
             }
@@ -86,11 +81,7 @@ impl Queue {
 }
 
 /// Sends the lines that are not blank, until the end or until nobody listens.
-fn read_lines(
-    input: &mut impl BufRead,
-    lines: &SyncSender<io::Result<Vec<u8>>>,
-    counter: &ChangeCounter,
-) {
+fn read_lines(input: &mut impl BufRead, lines: &Sender<io::Result<Vec<u8>>>) {
     loop {
         let line = match read_line(input) {
             Ok(None) => return,
@@ -99,11 +90,7 @@ fn read_lines(
             Err(error) => Err(error),
         };
         let last = line.is_err();
-        if lines.send(line).is_err() {
-            return;
-        }
-        counter.ring();
-        if last {
+        if lines.push_blocking(line).is_err() || last {
             return;
         }
     }
@@ -152,14 +139,11 @@ mod tests {
 
     #[test]
     fn blank_lines_are_skipped() {
-        let (sender, lines) = sync_channel(8);
-        read_lines(
-            &mut &b"\n  \t\r\none\n \ntwo"[..],
-            &sender,
-            &ChangeCounter::new(),
-        );
+        let (sender, lines) = queue(8, Box::leak(Box::default()));
+        read_lines(&mut &b"\n  \t\r\none\n \ntwo"[..], &sender);
         drop(sender);
-        let lines: Vec<_> = lines.iter().map(Result::unwrap).collect();
-        assert_eq!(lines, [b"one", b"two"]);
+        assert_eq!(lines.pop().unwrap().unwrap(), b"one");
+        assert_eq!(lines.pop().unwrap().unwrap(), b"two");
+        assert!(lines.is_finished());
     }
 }

@@ -4,8 +4,8 @@ use std::panic::{UnwindSafe, catch_unwind};
 
 use batchloop_core::{
     Capacity, ChildError, DriversTaken, Fault, FrameCell, Full, Index, Kin, Machine, Node, Parts,
-    Payload, Place, Progress, Shard, Shared, SignalError, Step, TooShort, Turn, Version, Word,
-    Wrap, field, point,
+    Payload, Place, Progress, Shard, Shared, SignalError, Step, TaskCell, TooShort, Turn, Version,
+    Word, Wrap, field, point,
 };
 
 /// Why the capacity is refused. In a `const` the same words are an error of the compiler.
@@ -246,6 +246,7 @@ fn parts(capacity: Capacity) -> Parts<u8> {
         sets: slice(capacity.set_words(), || Word::EMPTY),
         nodes: slice(capacity.nodes(), || Node::EMPTY),
         kin: slice(capacity.kin(), || Kin::EMPTY),
+        tasks: slice(capacity.task_cells(), || TaskCell::EMPTY),
         shards: slice(capacity.shards(), || Shard::EMPTY),
         scratch: slice(capacity.scratch(), || Index::EMPTY),
     }
@@ -258,13 +259,14 @@ fn slices_that_are_too_short_are_named() {
         .scopes(1)
         .batch(8)
         .workloads(2)
-        .parents(true);
+        .parents(true)
+        .tasks(true);
     type Shorten = fn(Parts<u8>) -> Parts<u8>;
     fn all_but_one<E>(slice: &'static mut [E]) -> &'static mut [E] {
         let (_, rest) = slice.split_first_mut().expect("it has elements");
         rest
     }
-    let shortened: [(&str, usize, Shorten); 8] = [
+    let shortened: [(&str, usize, Shorten); 9] = [
         ("payloads", 70, |mut parts| {
             parts.payloads = all_but_one(parts.payloads);
             parts
@@ -287,6 +289,10 @@ fn slices_that_are_too_short_are_named() {
         }),
         ("kin", 70, |mut parts| {
             parts.kin = all_but_one(parts.kin);
+            parts
+        }),
+        ("tasks", 70, |mut parts| {
+            parts.tasks = all_but_one(parts.tasks);
             parts
         }),
         ("shards", 1, |mut parts| {

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The files whose job needs `unsafe`. All others do without.
-const UNSAFE: [&str; 14] = [
+const UNSAFE: [&str; 15] = [
     "batchloop-core/src/batch.rs",
     "batchloop-core/src/change.rs",
     "batchloop-core/src/dump.rs",
@@ -20,12 +20,28 @@ const UNSAFE: [&str; 14] = [
     "batchloop-core/src/shape.rs",
     "batchloop-core/src/slot.rs",
     "batchloop-core/src/storage.rs",
+    "batchloop-core/src/task.rs",
     "batchloop-core/src/trie.rs",
     "tests/tests/no_alloc.rs",
 ];
 
 /// What `unsafe` in a test may rest on, beside the rules: the contract of a foreign trait that it implements.
 const CONTRACTS: [&str; 1] = ["the contract of `GlobalAlloc`"];
+
+/// The files that touch hardware: registers, vectors, and what only the last to run may touch. They rest on the
+/// rules of `firmware/src/lib.rs`.
+const BOARDS: [&str; 10] = [
+    "targets/boards/aarch64/src/registers.rs",
+    "targets/boards/aarch64/src/system.rs",
+    "targets/boards/cortex-m/src/lm3s6965evb.rs",
+    "targets/boards/cortex-m/src/microbit.rs",
+    "targets/boards/cortex-m/src/mps2.rs",
+    "targets/boards/cortex-m/src/registers.rs",
+    "targets/boards/count/src/embassy.rs",
+    "targets/boards/firmware/src/last_words.rs",
+    "targets/boards/firmware/src/register.rs",
+    "targets/boards/riscv32/src/registers.rs",
+];
 
 /// The file that chooses an atomics backend, and the types elsewhere that are no concern of a model checker: a
 /// driver's scratch space, which one thread uses at a time, and the word that a futex is.
@@ -59,9 +75,15 @@ impl Source {
         parts.any(|part| matches!(part, "tests" | "benches" | "tests.rs" | "interleavings.rs"))
     }
 
+    /// Part of firmware, which is a program: it chooses the atomics backend, and has rules of its own.
+    fn is_firmware(&self) -> bool {
+        self.path.starts_with("targets/boards/")
+    }
+
     fn is_library(&self) -> bool {
         (self.path.starts_with("batchloop-") || self.path.starts_with("targets/"))
             && !self.is_test()
+            && !self.is_firmware()
     }
 
     /// The lines before the tests at the end of the file, if there are any.
@@ -113,10 +135,10 @@ fn has_word(code: &str, word: &str) -> bool {
         .any(|found| found == word)
 }
 
-/// The rules (`R1`, `R2` …) that a text names.
+/// The rules (`R1`, `B2` …) that a text names.
 fn rules(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| word.len() > 1 && word.starts_with('R'))
+        .filter(|word| word.len() > 1 && word.starts_with(['R', 'B']))
         .filter(|word| word[1..].chars().all(|c| c.is_ascii_digit()))
         .map(str::to_string)
         .collect()
@@ -135,7 +157,8 @@ fn unsafe_stays_in_the_listed_files() {
             .text
             .lines()
             .any(|line| has_word(code(line), "unsafe"));
-        let listed = UNSAFE.contains(&source.path.as_str());
+        let path = source.path.as_str();
+        let listed = UNSAFE.contains(&path) || BOARDS.contains(&path);
         if found != listed {
             let verb = if found { "has" } else { "is listed for" };
             complaints.push(format!("{} {verb} unsafe code", source.path));
@@ -165,10 +188,16 @@ fn rests_on_contract(comment: &str) -> bool {
 
 #[test]
 fn unsafe_names_the_rule_that_it_rests_on() {
-    let known = defined_rules();
+    let library = defined_rules("batchloop-core/src/implementation.rs", "R");
+    let board = defined_rules("targets/boards/firmware/src/lib.rs", "B");
     let mut cited = BTreeSet::new();
     let mut complaints = Vec::new();
     for source in sources() {
+        let known = if source.is_firmware() {
+            &board
+        } else {
+            &library
+        };
         let lines: Vec<&str> = source.text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
             let code = code(line);
@@ -182,7 +211,7 @@ fn unsafe_names_the_rule_that_it_rests_on() {
             }
             let named = comment.split_once("SAFETY:").map(|(_, text)| rules(text));
             match named {
-                Some(named) if !named.is_empty() && named.is_subset(&known) => cited.extend(named),
+                Some(named) if !named.is_empty() && named.is_subset(known) => cited.extend(named),
                 Some(named) => complaints.push(format!(
                     "{}:{}: names {named:?}, the rules are {known:?}",
                     source.path,
@@ -192,33 +221,35 @@ fn unsafe_names_the_rule_that_it_rests_on() {
             }
         }
         for line in &lines {
-            let is_comment = line.trim_start().starts_with("//");
-            let named = if is_comment && source.is_library() {
+            let is_comment = line.trim_start().starts_with("//") && !line.starts_with("//! * **");
+            let named = if is_comment && (source.is_library() || source.is_firmware()) {
                 rules(line)
             } else {
                 BTreeSet::new()
             };
-            cited.extend(named.intersection(&known).cloned());
-            if !named.is_subset(&known) {
+            cited.extend(named.intersection(known).cloned());
+            if !named.is_subset(known) {
                 complaints.push(format!("{}: no such rule: {line}", source.path));
             }
         }
     }
-    for rule in known.difference(&cited) {
-        complaints.push(format!("nothing rests on {rule}"));
+    for rule in library.union(&board) {
+        if !cited.contains(rule) {
+            complaints.push(format!("nothing rests on {rule}"));
+        }
     }
     assert_tidy(complaints);
 }
 
-/// `implementation.rs` defines a rule in a list item that begins with its name in bold.
-fn defined_rules() -> BTreeSet<String> {
-    let path = root().join("batchloop-core/src/implementation.rs");
-    let text = fs::read_to_string(path).expect("the implementation is described");
+/// The rules that a file defines: each in a list item that begins with its name in bold.
+fn defined_rules(path: &str, letter: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join(path)).expect("the rules are written down");
+    let item = format!("//! * **{letter}");
     let known: BTreeSet<String> = text
         .lines()
-        .filter_map(|line| line.strip_prefix("//! * **R"))
+        .filter_map(|line| line.strip_prefix(&item))
         .filter_map(|line| line.split(|c: char| !c.is_ascii_digit()).next())
-        .map(|number| format!("R{number}"))
+        .map(|number| format!("{letter}{number}"))
         .collect();
     assert!(!known.is_empty(), "there are rules");
     known

@@ -3,7 +3,11 @@
 //!
 //! The copy and its build results are in `mutants`, in the target directory. Answers 1 if a mutation survives, cannot be applied
 //! or does not compile.
+//!
+//! `cargo xtask sanitize`: see `sanitize.rs`.
 #![forbid(unsafe_code)]
+
+mod sanitize;
 
 use std::{
     collections::BTreeSet,
@@ -19,12 +23,13 @@ use xtask::{Killer, Kind, Mutation, mutations};
 /// A test that takes longer than this hangs, which is as good as a failure.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const USAGE: &str = "cargo xtask mutants [NAME…]";
+const USAGE: &str = "cargo xtask mutants [NAME…] | sanitize";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let answer = match arguments.split_first() {
         Some((command, names)) if command == "mutants" => mutants(names),
+        Some((command, [])) if command == "sanitize" => sanitize::sanitize(&root()),
         _ => Err(format!("usage: {USAGE}")),
     };
     match answer {
@@ -37,9 +42,13 @@ fn main() -> ExitCode {
     }
 }
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// Answers whether every mutation was found.
 fn mutants(names: &[String]) -> Result<bool, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = root();
     let mut list = mutations(&root)?;
     if let Some(name) = names
         .iter()

@@ -19,9 +19,10 @@ fn set(slots: usize) -> impl Fn() -> Set + Copy + Send {
 
 fn take(set: &Set, room: usize) -> Vec<usize> {
     let mut taken = Vec::new();
-    set.take(room, |base, bits| {
-        taken.extend(slots(base, bits));
-        bits.count_ones() as usize
+    set.take(|base, bits| {
+        let before = taken.len();
+        taken.extend(slots(base, bits).take(room - before));
+        (before..taken.len()).fold(bits, |bits, _| bits & (bits - 1))
     });
     taken
 }

@@ -9,9 +9,12 @@
 //! count that is never reached; two holders of one state show as a race on the payload's witness.
 #![cfg(loom)]
 
+mod completion;
 mod machines;
 mod slabs;
 mod sleep;
+#[cfg(feature = "task-bell")]
+mod task;
 mod traversals;
 
 use batchloop_core::*;

@@ -170,7 +170,7 @@ fn machines_of_several_types_get_their_own_events() {
     let state = other.allocate(0).unwrap();
     assert_eq!(state.slot(), handle.slot());
     registry.add(&socket, state.token()).unwrap();
-    let mut count = |cx: &mut Turn<'_, u64>| {
+    let count = |cx: &mut Turn<'_, u64>| {
         let new = cx.arrivals();
         cx.stage(point!("count"), new).advance(|count, me| {
             *count += u64::from(me.events().contains(Events::READABLE));
@@ -179,7 +179,7 @@ fn machines_of_several_types_get_their_own_events() {
     };
     fixture.round();
     fixture.quiet();
-    driver.turn(&mut count).unwrap();
+    driver.turn(count).unwrap();
     let runs = fixture.look(handle, |state| state.runs);
     other_peer.write_all(b"x").unwrap();
     let watches = [fixture.driver.watch(), driver.watch()];
@@ -188,7 +188,7 @@ fn machines_of_several_types_get_their_own_events() {
         1
     );
     fixture.quiet();
-    driver.turn(&mut count).unwrap();
+    driver.turn(count).unwrap();
     assert_eq!(fixture.look(handle, |state| state.runs), runs);
     let mut counted = 0;
     let looked = other.signal(state, |count| {
@@ -384,7 +384,7 @@ fn the_whole_is_one_descriptor_for_another_loop() {
     let mut fixture = Fixture::new();
     let (handle, mut peer) = fixture.state();
     let waker = fixture.machine.waker(handle);
-    let mut settle = |fixture: &mut Fixture| {
+    let settle = |fixture: &mut Fixture| {
         let mut rounds = 0;
         while {
             fixture.quiet();

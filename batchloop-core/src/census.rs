@@ -1,0 +1,262 @@
+//! The live states of a machine as records, from any thread.
+
+use core::fmt;
+
+use crate::{
+    access::{Access, Shared},
+    error::Site,
+    events::Events,
+    frame::Frame,
+    handle::Version,
+    lineage::Lineage,
+    machine::Machine,
+    sync::Ordering,
+    trie::{self, ROOT},
+};
+
+/// Prints the state in a slot if it still has this version.
+pub(crate) type Describe = fn(&'static Frame, usize, usize, &mut fmt::Formatter<'_>) -> fmt::Result;
+
+/// What is known of the live states of one machine, without the type of the states.
+///
+/// Made from a [`Machine`] or, for what its states print as, from the [`Dump`](crate::Dump) of a
+/// [`Shared`](crate::Shared) one. It may go to any thread, also that of a [`Local`](crate::Local) machine: it reads
+/// where the states are, and not the states.
+///
+/// ```
+/// # use batchloop_core::*;
+/// let machine: Machine<u8> = Machine::heap(Capacity::slots(4));
+/// machine.allocate(7).unwrap();
+/// let census = Census::from(machine);
+/// let other = std::thread::spawn(move || {
+///     let mut records = census.records();
+///     let record = records.next().unwrap();
+///     assert_eq!(record.standing(), Standing::Active);
+///     assert_eq!(record.to_string(), "#0v1 active at the entrance");
+/// });
+/// other.join().unwrap();
+/// ```
+#[derive(Clone, Copy)]
+pub struct Census {
+    pub(crate) frame: &'static Frame,
+    pub(crate) describe: Option<Describe>,
+}
+
+impl<T, A: Access> From<Machine<T, A>> for Census {
+    fn from(machine: Machine<T, A>) -> Self {
+        Census {
+            frame: machine.frame,
+            describe: None,
+        }
+    }
+}
+
+impl Census {
+    /// The states that live now, in address order, one after the other as the iterator comes to them: each record is
+    /// true at its own moment.
+    ///
+    /// *Progress*: bounded by the slots; waits for nobody, and nobody waits for it.
+    pub fn records(self) -> impl Iterator<Item = Record> {
+        let mut from = 0;
+        core::iter::from_fn(move || {
+            while from < self.slots() {
+                // Only read here, and any thread may read the free set of any machine.
+                let slot = self.frame.free_set::<Shared>().next_used(from)?;
+                from = slot + 1;
+                if slot < self.slots()
+                    && let Some(record) = self.record(slot)
+                {
+                    return Some(record);
+                }
+            }
+            None
+        })
+    }
+
+    fn record(self, slot: usize) -> Option<Record> {
+        let Census { frame, describe } = self;
+        let life = frame.life(slot);
+        if !life.is_live() {
+            return None;
+        }
+        let lineage = Lineage {
+            frame,
+            slot: slot as u32,
+            version: life.version(),
+        };
+        Some(Record {
+            lineage,
+            standing: match (life.is_parked(), life.is_notified()) {
+                (true, true) => Standing::Active,
+                (true, false) => Standing::Waiting,
+                (false, _) => Standing::InBatch,
+            },
+            set: frame.place(slot),
+            events: life.events(),
+            parent: lineage.parent(),
+            describe,
+        })
+    }
+
+    /// The name of the states' type, without its path.
+    pub fn state_name(self) -> &'static str {
+        self.frame.state_name()
+    }
+
+    /// How many slots have a state or are reserved for one.
+    pub fn live(self) -> usize {
+        let used = self.frame.free_set::<Shared>().used();
+        used.saturating_sub(self.frame.retired.load(Ordering::Relaxed))
+    }
+
+    /// How many slots there are.
+    pub fn slots(self) -> usize {
+        self.frame.capacity.slots
+    }
+
+    /// Whether this is the machine of that state.
+    pub fn is_of(self, state: Lineage) -> bool {
+        core::ptr::eq(self.frame, state.frame)
+    }
+}
+
+impl fmt::Debug for Census {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (live, slots) = (self.live(), self.slots());
+        write!(f, "Census<{}>({live} of {slots})", self.state_name())
+    }
+}
+
+/// What a state is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It waits at its point to be woken.
+    Waiting,
+    /// It has been woken, or has just arrived, and waits for a turn to come by.
+    Active,
+    /// A turn has it, from this point.
+    InBatch,
+}
+
+/// One live state, as it was when [`Census::records`] came to it. Printed, it is a line of a [`Dump`](crate::Dump).
+#[derive(Clone, Copy)]
+pub struct Record {
+    lineage: Lineage,
+    standing: Standing,
+    set: u16,
+    events: Events,
+    parent: Option<Lineage>,
+    describe: Option<Describe>,
+}
+
+impl Record {
+    /// The state, as a parent of others.
+    pub fn lineage(&self) -> Lineage {
+        self.lineage
+    }
+
+    /// The index of its slot, from 0.
+    pub fn slot(&self) -> usize {
+        self.lineage.slot()
+    }
+
+    /// The version of its slot.
+    pub fn version(&self) -> Version {
+        self.lineage.version()
+    }
+
+    /// What it is doing.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// What was posted and not looked at yet.
+    pub fn events(&self) -> Events {
+        self.events
+    }
+
+    /// The parent that it was given, live or not.
+    pub fn parent(&self) -> Option<Lineage> {
+        self.parent
+    }
+
+    /// The point where it is, and the scopes around it from the inside out. Nothing, if it is at the entrance.
+    pub fn path(&self) -> impl Iterator<Item = Site> {
+        let frame = self.lineage.frame;
+        let mut node = trie::stage_of(frame, self.set).unwrap_or(ROOT);
+        core::iter::from_fn(move || {
+            if node == ROOT {
+                return None;
+            }
+            let site = frame.node(node).site();
+            node = frame.node(node).parent();
+            site
+        })
+    }
+
+    /// What the state itself prints as: nothing where the census does not know, `busy` while somebody works on it or
+    /// when it has ended. It is locked while it prints; a `Debug` that panics releases its state.
+    pub fn state(&self) -> impl fmt::Display {
+        State(*self)
+    }
+
+    /// Whether [`state`](Self::state) prints something.
+    pub fn has_state(&self) -> bool {
+        self.describe.is_some()
+    }
+
+    fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}v{} ", self.slot(), self.lineage.version)?;
+        f.write_str(match self.standing {
+            Standing::Active => "active at ",
+            Standing::Waiting => "waits at ",
+            Standing::InBatch => "in a batch from ",
+        })?;
+        let mut separator = "";
+        for site in self.path() {
+            write!(f, "{separator}{site}")?;
+            separator = " in ";
+        }
+        if separator.is_empty() {
+            f.write_str("the entrance")?;
+        }
+        if !self.events.is_empty() {
+            write!(f, ", {:?}", self.events)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.head(f)?;
+        if let Some(parent) = self.parent {
+            let ended = if parent.is_live() { "" } else { " (ended)" };
+            write!(f, ", child of {parent:?}{ended}")?;
+        }
+        if self.has_state() {
+            write!(f, ": {}", self.state())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Record(")?;
+        self.head(f)?;
+        f.write_str(")")
+    }
+}
+
+struct State(Record);
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lineage { frame, version, .. } = self.0.lineage;
+        match self.0.describe {
+            Some(describe) => describe(frame, self.0.slot(), version, f),
+            None => Ok(()),
+        }
+    }
+}

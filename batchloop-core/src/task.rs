@@ -1,0 +1,180 @@
+//! Futures inside states: task wakers without allocation.
+
+use core::{
+    error::Error,
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    task::{self, Poll, RawWaker, RawWakerVTable},
+};
+
+use crate::{
+    access::{Access, Shared},
+    frame::Frame,
+    me::Me,
+    sync::{AtomicPtr, Ordering},
+};
+
+/// The machine's storage has no room for task wakers; see [`Capacity::tasks`](crate::Capacity::tasks).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoTasks;
+
+impl fmt::Display for NoTasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the machine's storage has no room for task wakers")
+    }
+}
+
+impl Error for NoTasks {}
+
+/// What the task waker of one state points to, in storage that the caller supplies.
+///
+/// A task waker has one pointer and nothing else. The address of the cell tells the slot, and what is inside tells the
+/// machine.
+pub struct TaskCell {
+    frame: AtomicPtr<Frame>,
+}
+
+opaque_debug!(TaskCell);
+
+impl TaskCell {
+    /// Unused room: all zero.
+    #[cfg(not(loom))]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "fresh room for each array element is what is wanted"
+    )]
+    pub const EMPTY: TaskCell = TaskCell {
+        frame: AtomicPtr::new(core::ptr::null_mut()),
+    };
+
+    #[cfg(loom)]
+    pub(crate) fn empty() -> TaskCell {
+        TaskCell {
+            frame: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
+
+    /// Wakes whoever lives in the slot of this cell.
+    fn wake<A: Access>(&'static self) {
+        // ORDERING: Acquire; the partner is the Release store in `task_waker`.
+        let frame = self.frame.load(Ordering::Acquire);
+        // SAFETY: R1: the pointer is null or was made from a `&'static Frame` in `task_waker`.
+        let Some(frame) = (unsafe { frame.as_ref() }) else {
+            return;
+        };
+        let bytes = core::ptr::from_ref(self).addr() - frame.tasks.as_ptr().addr();
+        let slot = bytes / size_of::<TaskCell>();
+        if A::SHARED {
+            frame.wake_tenant::<A>(slot);
+        } else if frame.inbox::<Shared>().insert(slot) {
+            // As any waker of a `Local` machine: the owner routes the inbox at its next turn.
+            frame.counter.0.ring();
+        }
+    }
+}
+
+struct Table<A>(PhantomData<A>);
+
+impl<A: Access> Table<A> {
+    const TABLE: RawWakerVTable = RawWakerVTable::new(
+        Self::clone,
+        Self::wake,
+        Self::wake,
+        // Nothing is owned.
+        |_| {},
+    );
+
+    fn raw(cell: &'static TaskCell) -> RawWaker {
+        RawWaker::new(core::ptr::from_ref(cell).cast(), &Self::TABLE)
+    }
+
+    /// # Safety
+    ///
+    /// `data` is that of a [`RawWaker`] made by `raw`: R10.
+    unsafe fn cell(data: *const ()) -> &'static TaskCell {
+        // SAFETY: R1, R10: the pointer was made from a `&'static TaskCell`.
+        unsafe { &*data.cast::<TaskCell>() }
+    }
+
+    /// # Safety
+    ///
+    /// As [`cell`](Self::cell).
+    unsafe fn clone(data: *const ()) -> RawWaker {
+        // SAFETY: R10: the caller's promise.
+        Self::raw(unsafe { Self::cell(data) })
+    }
+
+    /// # Safety
+    ///
+    /// As [`cell`](Self::cell).
+    unsafe fn wake(data: *const ()) {
+        // SAFETY: R10: the caller's promise.
+        let cell = unsafe { Self::cell(data) };
+        cell.wake::<A>();
+    }
+}
+
+impl<U, A: Access> Me<U, A> {
+    /// A waker for futures that this state holds and polls. It may go to any thread and interrupt handler, costs
+    /// nothing to clone, and may be kept for ever: after the state has ended it wakes its slot's next tenant, which is a
+    /// spurious activation.
+    ///
+    /// [`poll`](Self::poll) uses it, and is what most states need.
+    ///
+    /// *Progress*: that of [`Waker::wake`](crate::Waker::wake).
+    ///
+    /// # Errors
+    ///
+    /// [`NoTasks`].
+    pub fn task_waker(self) -> Result<task::Waker, NoTasks> {
+        let (frame, slot) = self.place();
+        let cell = frame.tasks.get(slot).ok_or(NoTasks)?;
+        let pointer = core::ptr::from_ref(frame).cast_mut();
+        // ORDERING: Release; the partner is the Acquire load in `TaskCell::wake`. Each store writes the same.
+        cell.frame.store(pointer, Ordering::Release);
+        let raw = Table::<A>::raw(cell);
+        // SAFETY: R8, R10: the functions of the table take what `raw` makes, and may be called on any thread: they only
+        // do what a `Waker` does.
+        Ok(unsafe { task::Waker::from_raw(raw) })
+    }
+
+    /// Polls a future that the state holds. Where it is pending, the state may answer [`Step::Wait`](crate::Step::Wait): the
+    /// future wakes it.
+    ///
+    /// The future must be `Unpin`, since the state is handed out as `&mut` and could be moved out of its slot. Any
+    /// future is if it is pinned elsewhere: `Pin<Box<F>>`, or `Pin<&'static mut F>` from a static cell without alloc.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// use std::{future::{Ready, ready}, task::Poll};
+    ///
+    /// struct Lookup { answer: Ready<u32> }
+    ///
+    /// fn entry(cx: &mut Turn<'_, Lookup>) {
+    ///     let new = cx.arrivals();
+    ///     cx.stage(point!("answer"), new).advance(|lookup, me| match me.poll(&mut lookup.answer) {
+    ///         Ok(Poll::Pending) => Step::Wait,
+    ///         Ok(Poll::Ready(address)) => {
+    ///             assert_eq!(address, 7);
+    ///             Step::Release
+    ///         }
+    ///         Err(NoTasks) => Step::Release,
+    ///     });
+    /// }
+    ///
+    /// let machine: Machine<Lookup> = Machine::heap(Capacity::slots(4).tasks(true));
+    /// # machine.allocate(Lookup { answer: ready(7) }).unwrap();
+    /// # machine.driver().unwrap().turn(entry).unwrap();
+    /// # assert_eq!(machine.live(), 0);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NoTasks`]; the future was not polled.
+    pub fn poll<F: Future + Unpin>(self, future: &mut F) -> Result<Poll<F::Output>, NoTasks> {
+        let waker = self.task_waker()?;
+        let mut context = task::Context::from_waker(&waker);
+        Ok(Pin::new(future).poll(&mut context))
+    }
+}

@@ -1,0 +1,20 @@
+//! A driver that is hosted by a task, beside whoever changes something.
+
+use batchloop_core::*;
+use loom::{future::block_on, thread};
+
+/// A wake-up that is lost is a task that waits for ever, which loom reports as a deadlock.
+#[test]
+fn a_hosted_driver_does_not_sleep_through_a_change() {
+    loom::model(|| {
+        let bell: &'static TaskBell = Box::leak(Box::default());
+        let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).points(1).scopes(0));
+        machine.set_bell(bell).unwrap();
+        let driver = machine.driver().unwrap();
+        let other = thread::spawn(move || machine.counter().ring());
+        block_on(bell.changed(driver.watch()));
+        other.join().unwrap();
+        // Bells are never freed, but the task that the last one knows is loom's.
+        bell.ring();
+    });
+}

@@ -1,0 +1,286 @@
+//! Queues through which work comes to a machine that has no state for it yet.
+
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use batchloop_core::ChangeCounter;
+use crossbeam_queue::ArrayQueue;
+
+use crate::bell::BlockingBell;
+
+/// Why an item was not pushed. It comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PushError<T> {
+    /// The queue is full: its consumer is slower than its producers.
+    Full(T),
+    /// Every [`Queue`] has been dropped, so nobody would take the item.
+    Closed(T),
+}
+
+impl<T> PushError<T> {
+    /// The item.
+    pub fn into_inner(self) -> T {
+        match self {
+            PushError::Full(item) | PushError::Closed(item) => item,
+        }
+    }
+}
+
+impl<T> fmt::Debug for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PushError::Full(_) => "Full(..)",
+            PushError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PushError::Full(_) => "the queue is full",
+            PushError::Closed(_) => "nobody takes from the queue any more",
+        })
+    }
+}
+
+impl<T> Error for PushError<T> {}
+
+/// Every [`Queue`] has been dropped, so nobody would take the item. It is inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Closed<T>(pub T);
+
+impl<T> fmt::Debug for Closed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Closed(..)")
+    }
+}
+
+impl<T> fmt::Display for Closed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody takes from the queue any more")
+    }
+}
+
+impl<T> Error for Closed<T> {}
+
+/// What both ends share.
+struct Middle<T> {
+    items: ArrayQueue<T>,
+    /// Rung for each item: the machine's.
+    work: &'static ChangeCounter,
+    /// Rung for each item that leaves, and at the end.
+    room: ChangeCounter,
+    bell: &'static BlockingBell,
+    /// Set when the last [`Sender`] has gone.
+    no_senders: OnceLock<()>,
+    /// Set when the last [`Queue`] has gone.
+    no_takers: OnceLock<()>,
+}
+
+/// Makes a bounded queue, first in, first out, that rings `counter` whenever an item has come; most often that is
+/// [`Machine::counter`](crate::Machine::counter).
+///
+/// Both ends can be cloned and given to any thread. The bell of the senders' end is never freed: four bytes a queue.
+///
+/// ```
+/// use batchloop_std::{Capacity, Machine, Parking, Queue, Step, Turn, point, queue};
+///
+/// /// The slab is the limit: while it is full, the queue fills up, and then the producers wait.
+/// fn entry(cx: &mut Turn<'_, String>, names: &Queue<String>) {
+///     while let Ok(slot) = cx.reserve()
+///         && let Some(name) = names.pop()
+///     {
+///         slot.commit(name);
+///     }
+///     let new = cx.arrivals();
+///     cx.stage(point!("greet"), new).advance(|name, _| {
+///         println!("Hello, {name}!");
+///         Step::Release
+///     });
+///     if names.is_finished() && cx.machine().live() == 0 {
+///         cx.stop();
+///     }
+/// }
+///
+/// let machine: Machine<String> = Machine::heap(Capacity::slots(2));
+/// let (sender, names) = queue(4, machine.counter());
+/// let producer = std::thread::spawn(move || {
+///     for name in ["Ann", "Bob", "Cy", "Di", "Ed", "Flo", "Gil", "Hal"] {
+///         sender.push_blocking(name.to_string()).expect("the machine runs until the end");
+///     }
+/// });
+/// let parking = Parking::new(&machine)?;
+/// machine.driver()?.run(parking, |cx| entry(cx, &names))?;
+/// producer.join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Panics
+///
+/// With no capacity.
+pub fn queue<T>(capacity: usize, counter: &'static ChangeCounter) -> (Sender<T>, Queue<T>) {
+    let bell: &'static BlockingBell = Box::leak(Box::default());
+    let room = ChangeCounter::new();
+    // The counter is new, so it has no bell.
+    let _ = room.set_bell(bell);
+    let middle = Arc::new(Middle {
+        items: ArrayQueue::new(capacity),
+        work: counter,
+        room,
+        bell,
+        no_senders: OnceLock::new(),
+        no_takers: OnceLock::new(),
+    });
+    let sender = Sender {
+        end: Arc::new(SendersEnd(middle.clone())),
+    };
+    let queue = Queue {
+        end: Arc::new(TakersEnd(middle)),
+    };
+    (sender, queue)
+}
+
+/// Dropped with the last sender.
+struct SendersEnd<T>(Arc<Middle<T>>);
+
+impl<T> Drop for SendersEnd<T> {
+    fn drop(&mut self) {
+        // First the end, then the news of it.
+        let _ = self.0.no_senders.set(());
+        self.0.work.ring();
+    }
+}
+
+/// Dropped with the last taker.
+struct TakersEnd<T>(Arc<Middle<T>>);
+
+impl<T> Drop for TakersEnd<T> {
+    fn drop(&mut self) {
+        let _ = self.0.no_takers.set(());
+        self.0.room.ring();
+    }
+}
+
+/// The end of a queue where items come in; made by [`queue`]. Any number of threads may have a clone.
+#[doc(alias = "producer")]
+pub struct Sender<T> {
+    end: Arc<SendersEnd<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Puts an item into the queue and rings the counter.
+    ///
+    /// *Progress*: does not block, but is not lock-free: a thread that is stopped in the middle of it can hold up the
+    /// takers. Not for interrupt and signal handlers.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] gives the item back.
+    pub fn push(&self, item: T) -> Result<(), PushError<T>> {
+        let middle = &self.end.0;
+        if middle.no_takers.get().is_some() {
+            return Err(PushError::Closed(item));
+        }
+        middle.items.push(item).map_err(PushError::Full)?;
+        middle.work.ring();
+        Ok(())
+    }
+
+    /// As [`push`](Self::push), but while the queue is full the thread sleeps. There is no time-out.
+    ///
+    /// Not for a thread that drives a machine: if it is the taker, it waits for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] gives the item back.
+    pub fn push_blocking(&self, mut item: T) -> Result<(), Closed<T>> {
+        let middle = &self.end.0;
+        loop {
+            let before = middle.room.snapshot();
+            match self.push(item) {
+                Ok(()) => return Ok(()),
+                Err(PushError::Closed(back)) => return Err(Closed(back)),
+                Err(PushError::Full(back)) => item = back,
+            }
+            middle.bell.sleep_on(&middle.room, before);
+        }
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Sender {
+            end: self.end.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items = &self.end.0.items;
+        write!(f, "Sender({} of {})", items.len(), items.capacity())
+    }
+}
+
+/// The end of a queue where the entry point takes items out; made by [`queue`].
+///
+/// When the last clone of it is dropped, pushing answers `Closed`. Items that are still inside are dropped with the last
+/// sender.
+#[doc(alias = "inbox")]
+pub struct Queue<T> {
+    end: Arc<TakersEnd<T>>,
+}
+
+impl<T> Queue<T> {
+    /// The item that came first, if there is one. Makes room, and wakes a sender that waits for it.
+    ///
+    /// *Progress*: does not block.
+    pub fn pop(&self) -> Option<T> {
+        let middle = &self.end.0;
+        let item = middle.items.pop()?;
+        middle.room.ring();
+        Some(item)
+    }
+
+    /// How many items there are at this moment.
+    pub fn len(&self) -> usize {
+        self.end.0.items.len()
+    }
+
+    /// Whether there are none at this moment.
+    pub fn is_empty(&self) -> bool {
+        self.end.0.items.is_empty()
+    }
+
+    /// Whether there are none and never will be: every [`Sender`] has been dropped.
+    pub fn is_finished(&self) -> bool {
+        // In this order: the last sender may push just before it goes.
+        self.end.0.no_senders.get().is_some() && self.is_empty()
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Queue {
+            end: self.end.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Queue({} of {})",
+            self.len(),
+            self.end.0.items.capacity()
+        )
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,43 @@
+//! The serial line of the nRF51.
+
+use firmware::Register;
+
+pub(crate) const IRQ: usize = 2;
+
+// SAFETY: B1: UART0 of the nRF51, task: start to receive.
+const START_RECEIVING: Register = unsafe { Register::at(0x4000_2000) };
+// SAFETY: B1: UART0, task: start to send.
+const START_SENDING: Register = unsafe { Register::at(0x4000_2008) };
+// SAFETY: B1: UART0, event: a byte was received.
+const RECEIVED: Register = unsafe { Register::at(0x4000_2108) };
+// SAFETY: B1: UART0, event: a byte was sent.
+const SENT: Register = unsafe { Register::at(0x4000_211C) };
+// SAFETY: B1: UART0, which events make interrupts.
+const INTERRUPTS: Register = unsafe { Register::at(0x4000_2304) };
+// SAFETY: B1: UART0, on or off.
+const ENABLE: Register = unsafe { Register::at(0x4000_2500) };
+// SAFETY: B1: UART0, the byte received.
+const RECEIVE: Register = unsafe { Register::at(0x4000_2518) };
+// SAFETY: B1: UART0, the byte to send.
+const SEND: Register = unsafe { Register::at(0x4000_251C) };
+
+pub(crate) fn listen() {
+    ENABLE.write(4);
+    START_RECEIVING.write(1);
+    START_SENDING.write(1);
+    INTERRUPTS.write(1 << 2);
+}
+
+pub(crate) fn receive() -> Option<u8> {
+    if RECEIVED.read() == 0 {
+        return None;
+    }
+    RECEIVED.write(0);
+    Some(RECEIVE.read() as u8)
+}
+
+pub(crate) fn send(byte: u8) {
+    SENT.write(0);
+    SEND.write(u32::from(byte));
+    while SENT.read() == 0 {}
+}

@@ -1,0 +1,45 @@
+//! The serial line of the MPS2 boards: a CMSDK UART.
+
+use firmware::Register;
+
+#[cfg(feature = "mps2-an386")]
+const BASE: usize = 0x4000_4000;
+#[cfg(feature = "mps2-an386")]
+pub(crate) const IRQ: usize = 0;
+
+/// Its secure alias.
+#[cfg(feature = "mps2-an505")]
+const BASE: usize = 0x5020_0000;
+#[cfg(feature = "mps2-an505")]
+pub(crate) const IRQ: usize = 32;
+
+// SAFETY: B1: UART0, data.
+const DATA: Register = unsafe { Register::at(BASE) };
+// SAFETY: B1: UART0, state.
+const STATE: Register = unsafe { Register::at(BASE + 4) };
+// SAFETY: B1: UART0, control.
+const CONTROL: Register = unsafe { Register::at(BASE + 8) };
+// SAFETY: B1: UART0, the interrupts that it makes; writing takes them back.
+const INTERRUPTS: Register = unsafe { Register::at(BASE + 12) };
+// SAFETY: B1: UART0, clock ticks for a bit.
+const DIVIDER: Register = unsafe { Register::at(BASE + 16) };
+
+const CANNOT_SEND: u32 = 1 << 0;
+const RECEIVED: u32 = 1 << 1;
+const BOTH_WAYS_AND_RECEIVE_INTERRUPT: u32 = 1 << 0 | 1 << 1 | 1 << 3;
+
+pub(crate) fn listen() {
+    DIVIDER.write(16);
+    CONTROL.write(BOTH_WAYS_AND_RECEIVE_INTERRUPT);
+}
+
+pub(crate) fn receive() -> Option<u8> {
+    INTERRUPTS.write(RECEIVED);
+    let received = STATE.read() & RECEIVED != 0;
+    received.then(|| DATA.read() as u8)
+}
+
+pub(crate) fn send(byte: u8) {
+    while STATE.read() & CANNOT_SEND != 0 {}
+    DATA.write(u32::from(byte));
+}

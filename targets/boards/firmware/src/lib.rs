@@ -1,0 +1,53 @@
+//! What the boards run, whatever the board: programs over a [`Board`], and the pieces that real firmware would copy.
+//!
+//! Lines go out by semihosting, and semihosting ends the program, so that QEMU's exit status is the program's.
+//!
+//! # Rules
+//!
+//! What the `unsafe` code of the boards rests on, beside the rules of `batchloop_core::implementation`.
+//!
+//! * **B1, registers**: the address is that of a register in the board's manual, and reading or writing it does to
+//!   memory nothing that Rust does not know of.
+//! * **B2, the runtime calls**: vectors, entry points and handlers are called by the hardware or the runtime's start
+//!   code, as the runtime's manual says, and by nobody else.
+//! * **B3, the last to run**: one core runs the program, and after a panic nothing runs on it but the panic handler, which
+//!   never returns.
+#![no_std]
+
+mod idle;
+mod last_words;
+mod mailbox;
+mod programs;
+mod register;
+
+pub use idle::Sleep;
+#[doc(hidden)]
+pub use last_words::LastWords;
+pub use mailbox::on_interrupt;
+pub use programs::{dying, empty, minimal, on_receive, panicked, serial, sleep, suite};
+pub use register::Register;
+pub use semihosting;
+
+/// What the programs need of a board.
+pub trait Board: 'static {
+    /// Sets up what the other methods use.
+    fn start();
+
+    /// Makes the interrupt pending whose handler calls [`on_interrupt`].
+    fn pend();
+
+    /// Makes the same interrupt pending later: some milliseconds from now.
+    fn alarm();
+
+    /// Sleeps until an interrupt is pending, also if interrupts are held back: `WFI`.
+    fn wait();
+
+    /// Lets the serial line's receive interrupt through; its handler calls [`on_receive`].
+    fn listen();
+
+    /// A byte that the serial line has received.
+    fn receive() -> Option<u8>;
+
+    /// Sends a byte on the serial line.
+    fn send(byte: u8);
+}

@@ -1,0 +1,5 @@
+//! A panic.
+#![no_std]
+#![no_main]
+
+board::program!(dying);

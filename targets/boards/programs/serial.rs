@@ -1,0 +1,5 @@
+//! A serial line.
+#![no_std]
+#![no_main]
+
+board::program!(serial);

@@ -1,0 +1,5 @@
+//! The suite, on a board.
+#![no_std]
+#![no_main]
+
+board::program!(suite);

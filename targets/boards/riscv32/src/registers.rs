@@ -1,0 +1,71 @@
+//! The registers of the machine, and of the core.
+
+use firmware::Register;
+use riscv::register::mie;
+
+// SAFETY: B1: CLINT, software interrupt of hart 0.
+pub(crate) const SOFTWARE_INTERRUPT: Register = unsafe { Register::at(0x0200_0000) };
+// SAFETY: B1: CLINT, time of hart 0's timer interrupt, low half.
+const ALARM: Register = unsafe { Register::at(0x0200_4000) };
+// SAFETY: B1: CLINT, the same, high half.
+const ALARM_HIGH: Register = unsafe { Register::at(0x0200_4004) };
+// SAFETY: B1: CLINT, time in units of 100 ns, low half.
+const TIME: Register = unsafe { Register::at(0x0200_BFF8) };
+
+// SAFETY: B1: PLIC, priority of the serial line.
+const PRIORITY: Register = unsafe { Register::at(0x0C00_0000 + 4 * SERIAL_LINE) };
+// SAFETY: B1: PLIC, interrupts that hart 0 gets in machine mode.
+const ENABLE: Register = unsafe { Register::at(0x0C00_2000) };
+// SAFETY: B1: PLIC, which interrupt this is; writing it says that it has been dealt with.
+pub(crate) const CLAIM: Register = unsafe { Register::at(0x0C20_0004) };
+
+// SAFETY: B1: 16550, data.
+const DATA: Register<u8> = unsafe { Register::at(0x1000_0000) };
+// SAFETY: B1: 16550, which interrupts it makes.
+const INTERRUPTS: Register<u8> = unsafe { Register::at(0x1000_0001) };
+// SAFETY: B1: 16550, state.
+const STATE: Register<u8> = unsafe { Register::at(0x1000_0005) };
+
+const SERIAL_LINE: usize = 10;
+const RECEIVED: u8 = 1 << 0;
+const CAN_SEND: u8 = 1 << 5;
+
+/// Two milliseconds.
+pub(crate) const SOON: u32 = 20_000;
+
+pub(crate) fn let_interrupts_through() {
+    set_alarm(None);
+    // SAFETY: B2: there is a handler for each of them.
+    unsafe { mie::set_msoft() };
+    // SAFETY: B2: as above.
+    unsafe { mie::set_mtimer() };
+    // SAFETY: B2: as above.
+    unsafe { mie::set_mext() };
+    // SAFETY: B2: as above.
+    unsafe { riscv::interrupt::enable() };
+}
+
+/// The programs end long before the low half wraps, at seven minutes.
+pub(crate) fn set_alarm(ticks: Option<u32>) {
+    ALARM_HIGH.write(u32::MAX);
+    if let Some(ticks) = ticks {
+        ALARM.write(TIME.read() + ticks);
+        ALARM_HIGH.write(0);
+    }
+}
+
+pub(crate) fn listen() {
+    PRIORITY.write(1);
+    ENABLE.write(1 << SERIAL_LINE);
+    INTERRUPTS.write(RECEIVED);
+}
+
+pub(crate) fn receive() -> Option<u8> {
+    let received = STATE.read() & RECEIVED != 0;
+    received.then(|| DATA.read())
+}
+
+pub(crate) fn send(byte: u8) {
+    while STATE.read() & CAN_SEND == 0 {}
+    DATA.write(byte);
+}
