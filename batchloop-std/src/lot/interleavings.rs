@@ -86,7 +86,8 @@ fn a_worker_that_is_called_to_leave_does_not_sleep() {
     let workers = [Workload::IO.into()];
     loom::model(move || {
         let (machine, lot) = machine(1, &workers);
-        let driver = machine.driver_for(workers[0]).unwrap();
+        let mut driver = machine.driver_for(workers[0]).unwrap();
+        assert_eq!(driver.turn(pass_on), Ok(Progress::Quiet));
         let leave = Arc::new(AtomicBool::new(false));
         let other = {
             let leave = leave.clone();
