@@ -2,11 +2,12 @@
 //!
 //! A round wakes some of the live states in random order and runs turns until nothing is active; each woken state's
 //! closure adds to a word of its 64 bytes and waits again. With 16 points the states wait at 16 places, evenly. The
-//! limit does the same with a plain bitmap: set a bit, walk the words, add. Each figure is the minimum of 5 repeats,
+//! limit does the same with a plain bitmap for each point: set a bit, walk the words, add. The last columns are what 16
+//! points cost beside one. Each figure is the minimum of 5 repeats,
 //! in nanoseconds for each woken state, and limit and machine are measured in turns within one run.
 //!
 //! `--only TEXT` runs the rows whose name contains the text; `--repeats N` changes the 5; `--subject NAME` measures
-//! only `limit`, `local`, `local16`, `shared` or `shared16`, for a profiler.
+//! only `limit`, `limit16`, `local`, `local16`, `shared` or `shared16`, for a profiler.
 
 use std::{hint::black_box, ops::Range, time::Instant};
 
@@ -72,18 +73,19 @@ fn nanoseconds(order: &Order, mut round: impl FnMut(Range<usize>)) -> f64 {
     start.elapsed().as_nanos() as f64 / done as f64
 }
 
-/// A bitmap of one level, and the states: nothing is left out but the bookkeeping.
-struct Limit {
+/// A bitmap of one level for each point, and the states: nothing is left out but the bookkeeping.
+struct Limit<const POINTS: usize> {
+    /// One bitmap after the other.
     bits: Vec<u64>,
     states: Vec<State>,
     order: Vec<u32>,
 }
 
-impl Limit {
+impl<const POINTS: usize> Limit<POINTS> {
     fn new(order: &Order) -> Self {
         let live = order.shuffled.len();
         Limit {
-            bits: vec![0; live.div_ceil(64)],
+            bits: vec![0; POINTS * live.div_ceil(64)],
             states: (0..live).map(|_| State { sum: 0, point: 0 }).collect(),
             order: order.shuffled.iter().map(|&slot| slot as u32).collect(),
         }
@@ -91,17 +93,21 @@ impl Limit {
 
     #[inline(never)]
     fn round(&mut self, part: Range<usize>) {
+        let words = self.bits.len() / POINTS;
         for &slot in &self.order[part] {
             let slot = slot as usize;
-            self.bits[slot / 64] |= 1 << (slot % 64);
+            let first = slot % POINTS * words;
+            self.bits[first + slot / 64] |= 1 << (slot % 64);
         }
         black_box(&mut self.bits);
-        for (index, word) in self.bits.iter_mut().enumerate() {
-            let mut bits = std::mem::take(word);
-            while bits != 0 {
-                let slot = index * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                self.states[slot].sum += 1;
+        for bitmap in self.bits.chunks_mut(words) {
+            for (index, word) in bitmap.iter_mut().enumerate() {
+                let mut bits = std::mem::take(word);
+                while bits != 0 {
+                    let slot = index * 64 + bits.trailing_zeros() as usize;
+                    bits &= bits - 1;
+                    self.states[slot].sum += 1;
+                }
             }
         }
     }
@@ -240,7 +246,7 @@ fn main() {
 
     println!("ns for one wake and one transition, 64-byte state, minimum of {repeats} repeats");
     println!(
-        "{:>12} {:>7} | {:>7} {:>7} {:>6} {:>7} {:>6} | {:>9} {:>9}",
+        "{:>12} {:>7} | {:>7} {:>7} {:>6} {:>7} {:>6} | {:>9} {:>9} {:>9}",
         "live/woken",
         "limit",
         "Local",
@@ -248,6 +254,7 @@ fn main() {
         "/limit",
         "Shared",
         "/limit",
+        "limit 16",
         "Local 16",
         "Shared 16"
     );
@@ -257,7 +264,8 @@ fn main() {
             continue;
         }
         let order = Order::new(live, woken);
-        let mut limit = Limit::new(&order);
+        let mut limit = Limit::<1>::new(&order);
+        let mut limit16 = Limit::<16>::new(&order);
         let mut local = Subject::<Local>::new(&order, 1);
         let mut local16 = Subject::<Local>::new(&order, 16);
         let mut shared = Subject::<Shared>::new(&order, 1);
@@ -268,10 +276,11 @@ fn main() {
             }
             nanoseconds(&order, round)
         };
-        let mut least = [f64::MAX; 5];
+        let mut least = [f64::MAX; 6];
         for _ in 0..repeats {
             let figures = [
                 measure("limit", &mut |part| limit.round(part)),
+                measure("limit16", &mut |part| limit16.round(part)),
                 measure("local", &mut |part| local.round(part)),
                 measure("local16", &mut |part| local16.round(part)),
                 measure("shared", &mut |part| shared.round(part)),
@@ -281,11 +290,12 @@ fn main() {
                 *least = least.min(figure);
             }
         }
-        let [limit, local, local16, shared, shared16] = least;
+        let [limit, limit16, local, local16, shared, shared16] = least;
         println!(
-            "{row:>12} {limit:>7.2} | {local:>7.2} {local16:>7.2} {:>5.1}x {shared:>7.2} {:>5.1}x | {:>8.2}x {:>8.2}x",
+            "{row:>12} {limit:>7.2} | {local:>7.2} {local16:>7.2} {:>5.1}x {shared:>7.2} {:>5.1}x | {:>8.2}x {:>8.2}x {:>8.2}x",
             local / limit,
             shared / limit,
+            limit16 / limit,
             local16 / local,
             shared16 / shared,
         );
