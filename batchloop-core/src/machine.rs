@@ -332,6 +332,14 @@ pub struct Reservation<T: 'static, A: Access = Local> {
 }
 
 impl<T, A: Access> Reservation<T, A> {
+    /// The handle that the state will have. Until then, and if it never comes, it is stale.
+    ///
+    /// So what the state consists of can be told of the state that it will belong to.
+    pub fn handle(&self) -> Handle<T> {
+        let version = self.machine.frame.version_to_come(self.slot);
+        Handle::new(self.slot as u32, version)
+    }
+
     /// Fills the slot. The state waits at the entrance, active.
     pub fn commit(self, value: T) -> Handle<T> {
         self.settle(value, None)

@@ -74,6 +74,11 @@ impl Frame {
         attempt::<A, _, _>(self.word(slot), edge)
     }
 
+    /// The version that edge 1 will give: the word of a reserved slot is nobody else's to change.
+    pub(crate) fn version_to_come(&self, slot: usize) -> usize {
+        Life(self.word(slot).get()).allocate(self.limit).version()
+    }
+
     /// Edge 1, for whoever reserved the slot and has written its payload.
     pub(crate) fn settle<A: Access>(&self, slot: usize, parent: Option<Lineage>) -> usize {
         if let Some(kin) = self.kin(slot) {

@@ -53,6 +53,24 @@ fn a_reservation_becomes_a_child() {
 }
 
 #[test]
+fn a_reservation_knows_the_handle_that_its_state_will_have() {
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
+    for tenant in 0..3 {
+        let slot = machine.reserve().unwrap();
+        let promised = slot.handle();
+        assert!(!machine.is_live(promised));
+        assert_eq!(machine.wake(promised), Err(Stale));
+        assert_eq!(slot.commit(tenant), promised);
+        assert_eq!(machine.wake(promised), Ok(()));
+        machine.release(promised).unwrap();
+    }
+    let given_up = machine.reserve().unwrap();
+    let promised = given_up.handle();
+    drop(given_up);
+    assert!(!machine.is_live(promised));
+}
+
+#[test]
 fn without_room_for_parents_the_value_and_the_slot_come_back() {
     let machine: Machine<u8> = Machine::heap(Capacity::slots(2));
     let parent = machine.allocate(1).unwrap();

@@ -15,11 +15,8 @@
 //!
 //! /// Answers each byte with the next one.
 //! fn entry(cx: &mut Turn<'_, Stream>, listener: &mut Listener, registry: &Registry) {
-//!     listener.accept(cx, Stream::new);
-//!     let new = cx.arrivals().advance(|stream, me| match registry.add(&*stream, me.token()) {
-//!         Ok(()) => Step::Next,
-//!         Err(_) => Step::Release,
-//!     });
+//!     listener.accept(cx, registry, |stream| stream);
+//!     let new = cx.arrivals();
 //!     let ended = cx.stage(point!("answer"), new).advance(|stream, me| answer(stream, me));
 //!     ended.release();
 //! }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use rustix::{
     net::{SocketFlags, accept_with, listen, sockopt},
 };
 
-use crate::{multiplexer::Multiplexer, producer::Producer};
+use crate::{multiplexer::Multiplexer, producer::Producer, registry::Registry, stream::Stream};
 
 /// How many clients the kernel may keep waiting; it may have a smaller limit of its own.
 const BACKLOG: i32 = 4096;
@@ -32,6 +32,9 @@ pub struct Accepted {
     pub no_slot: u64,
     /// How often clients had to wait because there was no descriptor, or no memory for it.
     pub no_descriptor: u64,
+    /// Clients that were accepted and could not be registered: the kernel has a limit for that too. They were
+    /// turned away.
+    pub turned_away: u64,
 }
 
 /// Why clients wait in the kernel.
@@ -79,13 +82,15 @@ impl Listener {
         })
     }
 
-    /// Accepts the clients that wait, as far as there is room, and makes a state of each.
+    /// Accepts the clients that wait, as far as there is room, and makes a state of each. Its stream is registered:
+    /// with the registry of this turn's machine, so that its events reach that state.
     ///
     /// For the beginning of each turn; the states are in its [`arrivals`](Turn::arrivals).
     pub fn accept<T, A: Access>(
         &mut self,
         cx: &Turn<'_, T, A>,
-        mut state: impl FnMut(TcpStream) -> T,
+        registry: &Registry,
+        mut state: impl FnMut(Stream) -> T,
     ) {
         if self.stopped || !self.waiting.is_ready() || self.lacks_a_descriptor(cx) {
             return;
@@ -101,8 +106,14 @@ impl Listener {
             match accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => {
                     self.pause = None;
-                    self.accepted.clients += 1;
-                    slot.commit(state(socket.into()));
+                    let stream = Stream::new(socket);
+                    match registry.add(&stream, slot.handle().token()) {
+                        Ok(()) => {
+                            self.accepted.clients += 1;
+                            slot.commit(state(stream));
+                        }
+                        Err(_) => self.accepted.turned_away += 1,
+                    }
                 }
                 Err(Errno::AGAIN) => {
                     self.pause = None;

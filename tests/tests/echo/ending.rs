@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 use batchloop_tests::process::finish;
 use rustix::process::Signal;
 
-use crate::client::{assert_echoes, assert_same, client_that_is_owed, queues, rest, send};
-use crate::server::{PATIENCE, Server, await_that, echo, summary};
+use batchloop_tests::client::{
+    assert_echoes, assert_same, client_that_is_owed, queues, rest, send,
+};
+use batchloop_tests::server::{PATIENCE, Server, await_that, program};
+
+use crate::summary;
 
 #[test]
 fn a_signal_sends_what_is_owed_and_stops_accepting() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let (idle, unread) = (server.connect(), server.connect());
     assert_echoes(&idle, "hello\n");
     send(&unread, "read this later\n");
@@ -36,11 +40,11 @@ fn a_signal_sends_what_is_owed_and_stops_accepting() {
 #[test]
 fn a_signal_ends_it_where_nothing_is_owed() {
     for signal in [Signal::TERM, Signal::INT] {
-        let server = Server::start(&[]);
+        let server = Server::start("echo", &[]);
         server.signal(signal);
         assert_eq!(server.end(), summary(0, 0, 0));
 
-        let server = Server::start(&[]);
+        let server = Server::start("echo", &[]);
         let clients = [server.connect(), server.connect()];
         for client in &clients {
             assert_echoes(client, "hello\n");
@@ -55,7 +59,7 @@ fn a_signal_ends_it_where_nothing_is_owed() {
 
 #[test]
 fn what_has_arrived_before_the_signal_is_sent_back() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let client = server.connect();
     assert_echoes(&client, "hello\n");
     server.hold();
@@ -69,7 +73,7 @@ fn what_has_arrived_before_the_signal_is_sent_back() {
 
 #[test]
 fn a_client_that_never_reads_does_not_hold_the_end() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let idle = server.connect();
     let owed = client_that_is_owed(&server);
     server.signal(Signal::TERM);
@@ -92,7 +96,7 @@ fn a_second_signal_ends_it_at_once() {
     // A busy machine may need these seconds for something else, but hardly each time.
     const LONGEST: Duration = Duration::from_secs(5);
     let is_at_once = (0..5).any(|_| {
-        let server = Server::start(&[]);
+        let server = Server::start("echo", &[]);
         let idle = server.connect();
         assert_echoes(&idle, "hello\n");
         let owed = client_that_is_owed(&server);
@@ -109,7 +113,7 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn two_signals_at_the_same_time_are_a_second_one() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let idle = server.connect();
     assert_echoes(&idle, "hello\n");
     server.hold();
@@ -124,7 +128,7 @@ fn two_signals_at_the_same_time_are_a_second_one() {
 fn an_output_that_takes_nothing_is_one_line_and_exit_2() {
     for argument in ["127.0.0.1:0", "--help"] {
         let full = File::options().write(true).open("/dev/full");
-        let mut command = echo(&[argument]);
+        let mut command = program("echo", &[argument]);
         let output = finish(command.stdout(full.expect("Linux")).spawn().expect("runs"));
         let line = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(2), "{line}");

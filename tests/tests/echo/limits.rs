@@ -5,12 +5,14 @@ use std::net::TcpStream;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::client::{assert_echoes, assert_silent, receive, send};
-use crate::server::{Server, summary};
+use batchloop_tests::client::{assert_echoes, assert_silent, receive, send};
+use batchloop_tests::server::Server;
+
+use crate::summary;
 
 #[test]
 fn a_full_slab_stops_accepting() {
-    let server = Server::start(&["--slots", "2"]);
+    let server = Server::start("echo", &["--slots", "2"]);
     let (first, second) = (server.connect(), server.connect());
     assert_echoes(&first, "first\n");
     assert_echoes(&second, "second\n");
@@ -36,7 +38,7 @@ fn a_full_slab_stops_accepting() {
 
 #[test]
 fn one_slot_serves_one_client_after_the_other() {
-    let server = Server::start(&["--slots", "1"]);
+    let server = Server::start("echo", &["--slots", "1"]);
     let clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
     for client in &clients {
         send(client, "hello\n");
@@ -54,7 +56,7 @@ fn assert_each_is_served_when_those_before_have_left(clients: Vec<TcpStream>) {
 
 #[test]
 fn too_few_descriptors_are_said_once_and_clients_wait() {
-    let server = Server::start_with_files(16, "");
+    let server = Server::start_with_files("echo", &[], 16, "");
     let clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     for client in &clients {
         send(client, "hello\n");
@@ -77,7 +79,7 @@ fn too_few_descriptors_are_said_once_and_clients_wait() {
 
 #[test]
 fn what_cannot_be_said_on_standard_error_ends_nothing() {
-    let server = Server::start_with_files(16, "2>/dev/full");
+    let server = Server::start_with_files("echo", &[], 16, "2>/dev/full");
     let clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     for client in &clients {
         send(client, "hello\n");
@@ -99,7 +101,7 @@ fn many_clients_at_once_lose_nothing() {
         Err(_) => CONNECTIONS,
     };
     raise_limit_of_files(connections);
-    let server = Server::start(&["--slots", &connections.to_string()]);
+    let server = Server::start("echo", &["--slots", &connections.to_string()]);
     let clients: Vec<_> = (0..connections).map(|_| server.connect()).collect();
     let mut bytes = 0;
     for round in 0..ROUNDS {

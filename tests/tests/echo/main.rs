@@ -1,24 +1,22 @@
 //! The `echo` example, run as a process for clients that behave and clients that do not.
 
-mod client;
 mod ending;
 mod limits;
-mod server;
 
 use std::net::TcpListener;
 use std::thread;
 
 use batchloop_tests::process::finish;
 
-use client::{
+use batchloop_tests::client::{
     assert_echoes, assert_same, assert_silent, assert_streams, client_that_is_owed, finish_sending,
     numbers, receive, reset, rest, send,
 };
-use server::{Server, echo, summary};
+use batchloop_tests::server::{Server, program};
 
 #[test]
 fn lines_come_back_as_they_were_sent() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let client = server.connect();
     let mut bytes = 0;
     for n in 0..1000 {
@@ -45,7 +43,7 @@ fn lines_come_back_as_they_were_sent() {
 
 #[test]
 fn a_line_may_come_byte_by_byte() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let client = server.connect();
     for byte in b"one\ntwo\n\nthree\n" {
         assert_echoes(&client, [*byte]);
@@ -59,7 +57,7 @@ fn a_line_may_come_byte_by_byte() {
 
 #[test]
 fn bytes_need_not_be_text() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let client = server.connect();
     let bytes: Vec<u8> = (0..=255).collect();
     assert_echoes(&client, &bytes);
@@ -68,7 +66,7 @@ fn bytes_need_not_be_text() {
 
 #[test]
 fn a_line_may_have_any_length() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let client = server.connect();
     let line = vec![b'x'; 16 << 20];
     assert_streams(&client, &line);
@@ -78,7 +76,7 @@ fn a_line_may_have_any_length() {
 
 #[test]
 fn the_end_comes_after_everything_that_is_owed() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let client = server.connect();
     send(&client, "a line\nand no end of the last one");
     finish_sending(&client);
@@ -96,7 +94,7 @@ fn the_end_comes_after_everything_that_is_owed() {
 
 #[test]
 fn a_client_that_does_not_read_costs_no_memory_and_no_other_client() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let (slow, other) = (server.connect(), server.connect());
     let bytes = numbers(96 << 20);
     thread::scope(|scope| {
@@ -116,7 +114,7 @@ fn a_client_that_does_not_read_costs_no_memory_and_no_other_client() {
 
 #[test]
 fn nobody_waits_behind_a_client_that_never_stops() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let (busy, other) = (server.connect(), server.connect());
     let bytes = numbers(16 << 20);
     thread::scope(|scope| {
@@ -136,7 +134,7 @@ fn nobody_waits_behind_a_client_that_never_stops() {
 #[test]
 fn a_reset_is_of_one_client_alone() {
     // With one slot, each of them must have left before the next one is served.
-    let server = Server::start(&["--slots", "1"]);
+    let server = Server::start("echo", &["--slots", "1"]);
     for _ in 0..10 {
         reset(server.connect());
 
@@ -167,7 +165,7 @@ fn a_reset_is_of_one_client_alone() {
 
 #[test]
 fn it_sleeps_while_its_clients_are_silent() {
-    let server = Server::start(&[]);
+    let server = Server::start("echo", &[]);
     let clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     for client in &clients {
         assert_echoes(client, "hello\n");
@@ -182,7 +180,7 @@ fn it_sleeps_while_its_clients_are_silent() {
 #[test]
 fn help_is_no_error() {
     for option in ["--help", "-h"] {
-        let output = finish(echo(&[option]).spawn().expect("runs"));
+        let output = finish(program("echo", &[option]).spawn().expect("runs"));
         assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
         assert_eq!(output.stdout, b"usage: echo ADDRESS:PORT [--slots N]\n");
     }
@@ -218,7 +216,7 @@ fn wrong_options_are_one_line_and_exit_2() {
         &["--slots", "4"],
     ];
     for arguments in wrong {
-        let output = finish(echo(arguments).spawn().expect("runs"));
+        let output = finish(program("echo", arguments).spawn().expect("runs"));
         let line = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
         assert_eq!(output.stdout, b"", "{arguments:?}");
@@ -228,4 +226,10 @@ fn wrong_options_are_one_line_and_exit_2() {
         );
         assert_eq!(line.lines().count(), 1, "{arguments:?}: {line}");
     }
+}
+
+/// The exit code and the last line of a server that ended well.
+fn summary(clients: usize, bytes: usize, cut_off: usize) -> (Option<i32>, Vec<String>) {
+    let line = format!("echo: {clients} clients, {bytes} bytes sent back, {cut_off} cut off");
+    (Some(0), vec![line])
 }

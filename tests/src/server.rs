@@ -1,23 +1,33 @@
-//! Starts the program, and looks at it from outside.
+//! Starts an example that is a server, and looks at it from outside. Where it does not go as it should, it panics, and
+//! so the test fails.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use batchloop_tests::process::{example, wait};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long anything may take on a machine that is busy with something else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use crate::process::{example, wait};
 
-pub(crate) fn echo(arguments: &[&str]) -> Command {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(PROGRAM.get_or_init(|| example("echo")));
+/// How long anything may take on a machine that is busy with something else.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The example of this name with these arguments, and with pipes for what it says.
+///
+/// # Panics
+///
+/// If it cannot be built.
+pub fn program(name: &'static str, arguments: &[&str]) -> Command {
+    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().expect("a test that cannot build has failed");
+    let path = built.entry(name).or_insert_with(|| example(name));
+    let mut command = Command::new(path);
     piped(command.args(arguments));
     command
 }
@@ -30,7 +40,7 @@ fn piped(command: &mut Command) -> &mut Command {
 }
 
 /// Looks again and again until it is so.
-pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let patience = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < patience, "in vain: {what}");
@@ -39,7 +49,8 @@ pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The program while it runs. It ends with the test, whatever becomes of that.
-pub(crate) struct Server {
+#[derive(Debug)]
+pub struct Server {
     child: Child,
     address: SocketAddr,
     stdout: mpsc::Receiver<String>,
@@ -47,14 +58,22 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::spawn(echo(&["127.0.0.1:0"]).args(arguments))
+    /// Starts an example that takes the address to listen at as its first argument, and says on its first line
+    /// where it listens.
+    pub fn start(name: &'static str, arguments: &[&str]) -> Self {
+        Self::spawn(program(name, &["127.0.0.1:0"]).args(arguments))
     }
 
     /// With at most so many open files, and with more of the shell's help.
-    pub(crate) fn start_with_files(limit: usize, redirections: &str) -> Self {
+    pub fn start_with_files(
+        name: &'static str,
+        arguments: &[&str],
+        limit: usize,
+        redirections: &str,
+    ) -> Self {
         let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\" {redirections}");
-        let program = echo(&["127.0.0.1:0"]);
+        let mut program = program(name, &["127.0.0.1:0"]);
+        program.args(arguments);
         let mut shell = Command::new("sh");
         shell
             .args(["-c", &script])
@@ -85,11 +104,13 @@ impl Server {
         }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(crate) fn connect(&self) -> TcpStream {
+    /// A new client, with more patience than any test needs.
+    pub fn connect(&self) -> TcpStream {
         let client = TcpStream::connect_timeout(&self.address, PATIENCE).expect("it listens");
         client.set_nodelay(true).expect("TCP");
         client.set_read_timeout(Some(PATIENCE)).expect("a socket");
@@ -98,35 +119,36 @@ impl Server {
     }
 
     /// The next line on standard error.
-    pub(crate) fn note(&self) -> String {
+    pub fn note(&self) -> String {
         self.stderr.recv_timeout(PATIENCE).expect("it says so")
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Stops it until it gets [`Signal::CONT`].
-    pub(crate) fn hold(&self) {
+    pub fn hold(&self) {
         self.signal(Signal::STOP);
         await_that("it stops", || self.state()[0] == "T");
     }
 
     /// Waits for the end. Answers the exit code and what else was on standard error.
-    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>) {
+    pub fn end(mut self) -> (Option<i32>, Vec<String>) {
         let status = wait(&mut self.child).expect("it ends");
         assert_eq!(self.stdout.iter().count(), 0, "one line is enough");
         (status.code(), self.stderr.iter().collect())
     }
 
     /// Ends it as an operator would, with nobody left to be cut off.
-    pub(crate) fn stop(self) -> (Option<i32>, Vec<String>) {
+    pub fn stop(self) -> (Option<i32>, Vec<String>) {
         self.signal(Signal::TERM);
         self.end()
     }
 
     /// A line of `/proc/PID/status`, which counts KiB.
-    pub(crate) fn memory(&self, name: &str) -> usize {
+    pub fn memory(&self, name: &str) -> usize {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(path).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -145,12 +167,13 @@ impl Server {
         fields.split(' ').map(str::to_owned).collect()
     }
 
-    pub(crate) fn is_asleep(&self) -> bool {
+    /// Whether all of it waits in the kernel.
+    pub fn is_asleep(&self) -> bool {
         self.state()[0] == "S"
     }
 
     /// What the processor has done for it, in hundredths of a second.
-    fn ticks(&self) -> u64 {
+    pub fn ticks(&self) -> u64 {
         let times = &self.state()[11..13];
         times
             .iter()
@@ -160,7 +183,7 @@ impl Server {
 
     /// Whoever has nothing to do must sleep, and not ask again and again: that would be about 100 ticks, or some
     /// tens on a busy machine.
-    pub(crate) fn assert_sleeps(&self) {
+    pub fn assert_sleeps(&self) {
         let before = self.ticks();
         thread::sleep(Duration::from_secs(1));
         let ticks = self.ticks() - before;
@@ -183,10 +206,4 @@ fn lines(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
         }
     });
     lines
-}
-
-/// The last line that a server writes which ended well.
-pub(crate) fn summary(clients: usize, bytes: usize, cut_off: usize) -> (Option<i32>, Vec<String>) {
-    let line = format!("echo: {clients} clients, {bytes} bytes sent back, {cut_off} cut off");
-    (Some(0), vec![line])
 }

@@ -1,4 +1,4 @@
-//! What clients do.
+//! What clients do. Where it does not go as it should, they panic, and so the test fails.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -10,18 +10,20 @@ use rustix::net::sockopt::set_socket_linger;
 
 use crate::server::{Server, await_that};
 
-pub(crate) fn send(mut client: &TcpStream, bytes: impl AsRef<[u8]>) {
+/// Sends all of it.
+pub fn send(mut client: &TcpStream, bytes: impl AsRef<[u8]>) {
     client.write_all(bytes.as_ref()).expect("it reads");
 }
 
-pub(crate) fn receive(mut client: &TcpStream, length: usize) -> Vec<u8> {
+/// Receives so many bytes.
+pub fn receive(mut client: &TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     client.read_exact(&mut bytes).expect("it sends");
     bytes
 }
 
 /// What comes until the server closes.
-pub(crate) fn rest(mut client: &TcpStream) -> Vec<u8> {
+pub fn rest(mut client: &TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     client
         .read_to_end(&mut bytes)
@@ -30,14 +32,14 @@ pub(crate) fn rest(mut client: &TcpStream) -> Vec<u8> {
 }
 
 /// One round trip.
-pub(crate) fn assert_echoes(client: &TcpStream, bytes: impl AsRef<[u8]>) {
+pub fn assert_echoes(client: &TcpStream, bytes: impl AsRef<[u8]>) {
     let bytes = bytes.as_ref();
     send(client, bytes);
     assert_same(&receive(client, bytes.len()), bytes);
 }
 
 /// Says where they differ, and does not print millions of bytes.
-pub(crate) fn assert_same(received: &[u8], expected: &[u8]) {
+pub fn assert_same(received: &[u8], expected: &[u8]) {
     assert_eq!(received.len(), expected.len());
     if received != expected {
         let differ = received.iter().zip(expected).position(|(a, b)| a != b);
@@ -46,7 +48,7 @@ pub(crate) fn assert_same(received: &[u8], expected: &[u8]) {
 }
 
 /// Sends more than fits into the kernel, from a thread of its own, and reads it at the same time.
-pub(crate) fn assert_streams(client: &TcpStream, bytes: &[u8]) {
+pub fn assert_streams(client: &TcpStream, bytes: &[u8]) {
     thread::scope(|scope| {
         scope.spawn(|| send(client, bytes));
         assert_same(&receive(client, bytes.len()), bytes);
@@ -54,23 +56,25 @@ pub(crate) fn assert_streams(client: &TcpStream, bytes: &[u8]) {
 }
 
 /// Closes without a farewell.
-pub(crate) fn reset(client: TcpStream) {
+pub fn reset(client: TcpStream) {
     set_socket_linger(&client, Some(Duration::ZERO)).expect("a socket");
 }
 
-pub(crate) fn assert_silent(client: &TcpStream) {
+/// Nothing has come from the server, nor its end.
+pub fn assert_silent(client: &TcpStream) {
     client.set_nonblocking(true).expect("a socket");
     let answer = client.peek(&mut [0]).map_err(|error| error.kind());
     client.set_nonblocking(false).expect("a socket");
     assert_eq!(answer, Err(ErrorKind::WouldBlock));
 }
 
-pub(crate) fn finish_sending(client: &TcpStream) {
+/// Ends one direction; the other stays open.
+pub fn finish_sending(client: &TcpStream) {
     client.shutdown(Shutdown::Write).expect("connected");
 }
 
 /// Bytes of which no two pieces are the same, and most of which are no text.
-pub(crate) fn numbers(length: usize) -> Vec<u8> {
+pub fn numbers(length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length);
     for n in 0..length as u64 / 8 {
         bytes.extend_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
@@ -80,7 +84,7 @@ pub(crate) fn numbers(length: usize) -> Vec<u8> {
 
 /// A client that does not read, so that the server owes it something and waits; and what the client has sent. All of
 /// this has arrived at the server.
-pub(crate) fn client_that_is_owed(server: &Server) -> (TcpStream, Vec<u8>) {
+pub fn client_that_is_owed(server: &Server) -> (TcpStream, Vec<u8>) {
     // Not more than the kernel takes for a server that does not read.
     const PIECE: usize = 60 * 1024;
     let client = server.connect();
@@ -105,7 +109,7 @@ pub(crate) fn client_that_is_owed(server: &Server) -> (TcpStream, Vec<u8>) {
 
 /// How many bytes of a client have not arrived, and how many have and were not read. None if the table of all
 /// connections has changed too much while it was read.
-pub(crate) fn queues(client: &TcpStream) -> Option<(usize, usize)> {
+pub fn queues(client: &TcpStream) -> Option<(usize, usize)> {
     let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
     let here = client.local_addr().expect("connected").port();
     let there = client.peer_addr().expect("connected").port();
