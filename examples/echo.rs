@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example echo -- 127.0.0.1:7777
-//! cargo run --release --example echo -- 127.0.0.1:0 --slots 10000
+//! cargo run --release --example echo -- 127.0.0.1:0 --slots 10000 --backend uring
 //! ```
 //!
 //! Bytes go back as they come, so lines of any length do, and none is kept whole in memory. A client that does not
@@ -24,6 +24,7 @@ use std::{
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
+use batchloop_examples::Backend;
 use batchloop_std::{dump_all, register};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGUSR1;
@@ -119,7 +120,10 @@ impl Server {
     ) -> Result<(), Box<dyn Error>> {
         let mut driver = machine.driver()?;
         let mut warned = false;
-        while !self.shutdown.is_over(machine.live()) {
+        while !self
+            .shutdown
+            .is_over(machine.live() + multiplexer.lingering())
+        {
             driver.turn(|cx| entry(cx, &mut self))?;
             if !warned && self.listener.accepted().no_descriptor > 0 {
                 note("too many open files; clients wait until one leaves");
@@ -165,12 +169,17 @@ fn dump_on_signal() -> io::Result<()> {
     Ok(())
 }
 
-fn start(address: &str, slots: usize) -> Result<(), Box<dyn Error>> {
-    let machine: Machine<Client> = Machine::heap(Capacity::slots(slots).points(1).scopes(0));
-    let mut multiplexer = Multiplexer::new()?;
+fn start(options: &Options) -> Result<(), Box<dyn Error>> {
+    let Options {
+        address,
+        slots,
+        backend,
+    } = options;
+    let machine: Machine<Client> = Machine::heap(Capacity::slots(*slots).points(1).scopes(0));
+    let mut multiplexer = backend.multiplexer()?;
     let registry = multiplexer.add(machine)?;
-    let listener =
-        Listener::bind(&mut multiplexer, address).map_err(|error| format!("{address}: {error}"))?;
+    let listener = Listener::bind(&mut multiplexer, address.as_str())
+        .map_err(|error| format!("{address}: {error}"))?;
     let _registered = register("clients", machine)?;
     dump_on_signal()?;
     let shutdown = Shutdown::new(&mut multiplexer, DRAIN)?;
@@ -193,13 +202,20 @@ fn raise_limit_of_files() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-const USAGE: &str = "usage: echo ADDRESS:PORT [--slots N]";
+const USAGE: &str = "usage: echo ADDRESS:PORT [--slots N] [--backend epoll|uring]";
 
-fn options() -> Result<Option<(String, usize)>, Box<dyn Error>> {
+struct Options {
+    address: String,
+    slots: usize,
+    backend: Backend,
+}
+
+fn options() -> Result<Option<Options>, Box<dyn Error>> {
     use lexopt::{Arg, ValueExt};
     let mut parser = lexopt::Parser::from_env();
     let mut address = None;
     let mut slots = 128;
+    let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("slots") => {
@@ -208,21 +224,26 @@ fn options() -> Result<Option<(String, usize)>, Box<dyn Error>> {
                     return Err("--slots must be from 1 to 16777216".into());
                 }
             }
+            Arg::Long("backend") => backend = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(value) if address.is_none() => address = Some(value.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
     let address = address.ok_or(USAGE)?;
-    Ok(Some((address, slots)))
+    Ok(Some(Options {
+        address,
+        slots,
+        backend,
+    }))
 }
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| match options {
         None => Ok(writeln!(io::stdout(), "{USAGE}")?),
-        Some((address, slots)) => {
+        Some(options) => {
             raise_limit_of_files();
-            start(&address, slots)
+            start(&options)
         }
     });
     match outcome {

@@ -1,6 +1,10 @@
 //! The kernel's side: waiting, and what its flags mean.
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
 use batchloop_core::Events;
 use rustix::{
@@ -12,13 +16,32 @@ use rustix::{
     io::Errno,
 };
 
-/// Waits for events, for ever if `left` is `None`, and puts them behind those that are in `events`. A signal handler
-/// that has run ends the wait: the program may want to look at what it left.
-pub(crate) fn wait(
-    epoll: &OwnedFd,
-    events: &mut Vec<Event>,
-    left: Option<Duration>,
-) -> io::Result<()> {
+/// How long to wait for something to happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wait {
+    Not,
+    Until(Instant),
+    ForEver,
+}
+
+impl Wait {
+    pub(crate) fn until(deadline: Option<Instant>) -> Self {
+        deadline.map_or(Wait::ForEver, Wait::Until)
+    }
+
+    fn left(self) -> Option<Duration> {
+        match self {
+            Wait::Not => Some(Duration::ZERO),
+            Wait::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Wait::ForEver => None,
+        }
+    }
+}
+
+/// Waits for events, and puts them behind those that are in `events`. A signal handler that has run ends the wait: the
+/// program may want to look at what it left.
+pub(crate) fn wait(epoll: &OwnedFd, events: &mut Vec<Event>, wait: Wait) -> io::Result<()> {
+    let left = wait.left();
     let answer = match epoll::wait(epoll, spare_capacity(events), left.map(exact).as_ref()) {
         // A kernel before 5.11, which counts in milliseconds.
         Err(Errno::NOSYS | Errno::INVAL) => {

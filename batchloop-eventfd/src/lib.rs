@@ -110,6 +110,8 @@ mod listener;
 mod multiplexer;
 mod producer;
 mod registry;
+#[cfg_attr(not(feature = "uring"), path = "ring/absent.rs")]
+mod ring;
 mod signals;
 mod stream;
 mod sync;

@@ -106,8 +106,8 @@ impl Listener {
             match accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => {
                     self.pause = None;
-                    let stream = Stream::new(socket);
-                    match registry.add(&stream, slot.handle().token()) {
+                    let mut stream = Stream::new(socket);
+                    match registry.attach(&mut stream, slot.handle().token()) {
                         Ok(()) => {
                             self.accepted.clients += 1;
                             slot.commit(state(stream));

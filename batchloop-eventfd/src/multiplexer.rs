@@ -12,10 +12,11 @@ use rustix::event::epoll::{self, Event, EventFlags};
 
 use crate::{
     bell::OneRing,
-    epoll::{translate, wait},
+    epoll::{Wait, translate, wait},
     event_fd::EventFd,
     producer::{Producer, Producers},
     registry::{Mark, Registry},
+    ring::Ring,
 };
 
 /// How many events one system call reports at most. More are reported by the next one.
@@ -71,12 +72,15 @@ pub struct Polled {
 #[doc(alias = "reactor")]
 pub struct Multiplexer {
     epoll: Arc<OwnedFd>,
+    ring: Option<Ring>,
     bell: &'static OneRing<EventFd>,
     machines: Vec<Box<dyn Member>>,
     producers: Producers,
     /// The sleep that the thread is in, or is about to enter.
     announced: Vec<Announced>,
     events: Vec<Event>,
+    /// Whether epoll may have more of them, of which the ring does not tell.
+    has_more: bool,
     /// When a busy thread last looked at its descriptors; `None` once it has slept.
     looked: Option<Instant>,
     total: Polled,
@@ -109,14 +113,36 @@ impl Multiplexer {
         epoll::add(&epoll, &bell, Mark::BELL.to_data(), flags)?;
         Ok(Multiplexer {
             epoll: Arc::new(epoll),
+            ring: None,
             bell: Box::leak(Box::new(OneRing::new(bell))),
             machines: Vec::new(),
             producers: Producers::default(),
             announced: Vec::new(),
             events: Vec::with_capacity(EVENTS_AT_ONCE),
+            has_more: false,
             looked: None,
             total: Polled::default(),
         })
+    }
+
+    /// A multiplexer whose attached streams go through an io_uring: the operations of a whole turn, and the wait for
+    /// more, are one system call. All else is as with [`new`](Self::new).
+    ///
+    /// The ring has 2 MiB of buffers for receiving. For each stream, up to 64 KiB that are sent wait in its memory, and
+    /// 32 KiB that nobody takes (and what was on its way). A stream that is dropped is closed when what it has sent is
+    /// with the kernel, at the latest 10 seconds after; [`lingering`](Self::lingering) counts them. When the multiplexer
+    /// is dropped, it submits what is left, waits for nothing, and all attached streams are at their end.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel has no io_uring, forbids it, or is older than Linux 6.1: an error that says which. The program
+    /// may go on with [`new`](Self::new).
+    #[cfg(feature = "uring")]
+    pub fn with_uring() -> io::Result<Self> {
+        let mut multiplexer = Self::new()?;
+        let epoll = Arc::clone(&multiplexer.epoll);
+        multiplexer.ring = Some(Ring::new(epoll, multiplexer.bell)?);
+        Ok(multiplexer)
     }
 
     /// Takes a machine in: changes from elsewhere end the thread's sleep, and events of descriptors that are registered
@@ -138,7 +164,8 @@ impl Multiplexer {
             .map_err(|taken| io::Error::new(io::ErrorKind::AlreadyExists, taken))?;
         let number = self.machines.len() as u8;
         self.machines.push(Box::new(machine));
-        Ok(Registry::new(Arc::clone(&self.epoll), number))
+        let ring = self.ring.as_ref().map(Ring::shared);
+        Ok(Registry::new(Arc::clone(&self.epoll), ring, number))
     }
 
     /// Registers a descriptor that belongs to no state: a listener, a pipe that signals come through. When it becomes
@@ -167,13 +194,12 @@ impl Multiplexer {
     /// The kernel's; none is expected while the multiplexer's own descriptors are open.
     pub fn poll(&mut self, drivers: &[Watch], deadline: Option<Instant>) -> io::Result<Polled> {
         if self.announce(drivers) {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let waited = wait(&self.epoll, &mut self.events, left);
+            let waited = self.wait(Wait::until(deadline));
             self.announced.clear();
             self.looked = None;
             waited?;
         } else if self.is_time_to_look() {
-            wait(&self.epoll, &mut self.events, Some(Duration::ZERO))?;
+            self.wait(Wait::Not)?;
         }
         Ok(self.deliver())
     }
@@ -193,12 +219,30 @@ impl Multiplexer {
             self.looked = None;
         }
         if asleep || self.is_time_to_look() {
-            wait(&self.epoll, &mut self.events, Some(Duration::ZERO))?;
+            self.wait(Wait::Not)?;
         }
         // What is left in the kernel makes no new edge. So the thread sleeps when it has seen that there is none.
-        let nothing_new = self.events.is_empty();
+        let nothing_new = self.events.is_empty() && self.ring.as_ref().is_none_or(Ring::is_quiet);
         self.deliver();
+        if asleep && nothing_new {
+            self.ring.iter().for_each(Ring::lie_down);
+        }
         Ok(asleep && nothing_new)
+    }
+
+    /// Waits for something to deliver.
+    fn wait(&mut self, how: Wait) -> io::Result<()> {
+        let Some(ring) = &mut self.ring else {
+            return wait(&self.epoll, &mut self.events, how);
+        };
+        // The ring tells of epoll's events once, however many they are.
+        let has_more = std::mem::take(&mut self.has_more);
+        let how = if has_more { Wait::Not } else { how };
+        if ring.wait(how)? || has_more {
+            wait(&self.epoll, &mut self.events, Wait::Not)?;
+            self.has_more = self.events.len() == EVENTS_AT_ONCE;
+        }
+        Ok(())
     }
 
     /// Says that the thread is about to sleep, in place of what was said before. Answers whether it may.
@@ -229,11 +273,12 @@ impl Multiplexer {
 
     fn deliver(&mut self) -> Polled {
         let mut polled = Polled::default();
-        for event in self.events.drain(..) {
-            match Mark::from_data(event.data) {
+        let events = self.events.drain(..);
+        let events = events.map(|event| (Mark::from_data(event.data), translate(event.flags)));
+        for (mark, events) in events.chain(self.ring.iter_mut().flat_map(Ring::news)) {
+            match mark {
                 Mark::State(machine, token) => {
                     let machine = self.machines.get(usize::from(machine));
-                    let events = translate(event.flags);
                     match machine.map_or(Err(Stale), |machine| machine.post(token, events)) {
                         Ok(()) => polled.delivered += 1,
                         Err(Stale) => polled.stale += 1,
@@ -252,6 +297,15 @@ impl Multiplexer {
         polled
     }
 
+    /// How many streams have been dropped and are not closed yet, because the kernel has not taken all that they sent.
+    /// None without an io_uring.
+    ///
+    /// A program that ends should wait for them, as it does for the states that live:
+    /// `shutdown.is_over(machine.live() + multiplexer.lingering())`.
+    pub fn lingering(&self) -> usize {
+        self.ring.as_ref().map_or(0, Ring::lingering)
+    }
+
     /// What all waits together have brought.
     pub fn total(&self) -> Polled {
         self.total
@@ -261,7 +315,7 @@ impl Multiplexer {
 /// The one descriptor of the whole, for another loop to wait for: readable while there is something to collect.
 impl AsFd for Multiplexer {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.ring.as_ref().map_or(self.epoll.as_fd(), AsFd::as_fd)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use batchloop_core::{Events, Token};
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use crate::epoll::interest;
+use crate::{epoll::interest, ring::Shared, stream::Stream};
 
 /// What an event belongs to, in the 64 bits that the kernel carries:
 ///
@@ -62,12 +62,30 @@ impl Mark {
 #[derive(Clone, Debug)]
 pub struct Registry {
     epoll: Arc<OwnedFd>,
+    ring: Option<Arc<Shared>>,
     machine: u8,
 }
 
 impl Registry {
-    pub(crate) fn new(epoll: Arc<OwnedFd>, machine: u8) -> Self {
-        Registry { epoll, machine }
+    pub(crate) fn new(epoll: Arc<OwnedFd>, ring: Option<Arc<Shared>>, machine: u8) -> Self {
+        Registry {
+            epoll,
+            ring,
+            machine,
+        }
+    }
+
+    /// Registers a state's stream, which is connected: with the multiplexer's io_uring if it has one, or else as
+    /// [`add`](Self::add) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add); and the multiplexer is no more.
+    pub fn attach(&self, stream: &mut Stream, state: Token) -> io::Result<()> {
+        match &self.ring {
+            Some(ring) => stream.attach(ring, Mark::State(self.machine, state)),
+            None => self.add(&*stream, state),
+        }
     }
 
     /// Registers a state's file descriptor, edge-triggered in both directions, until it is closed.

@@ -3,12 +3,18 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
 };
 
 use batchloop_core::Events;
 use rustix::{
     io::{Errno, retry_on_intr},
     net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown},
+};
+
+use crate::{
+    registry::Mark,
+    ring::{Attached, Shared},
 };
 
 /// What a look at a stream brought.
@@ -30,13 +36,22 @@ pub enum Received {
 ///
 /// A closure tells the stream its events first, every time, and then uses it until it answers
 /// [`Received::Nothing`], or sends less than it was given. See the crate's example.
+///
+/// Where a multiplexer has an io_uring, a stream that is [attached](crate::Registry::attach) goes through it, in the same
+/// way for the program. What is sent is then under way when the driver's turn is over.
 #[derive(Debug)]
 pub struct Stream {
-    socket: OwnedFd,
+    socket: Socket,
     may_receive: bool,
     may_send: bool,
     /// The other side has ended its sending; what it sent may still be in the socket.
     is_ending: bool,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Direct(Arc<OwnedFd>),
+    Attached(Attached),
 }
 
 impl Stream {
@@ -45,11 +60,19 @@ impl Stream {
     /// Nothing is received before the first edge, which comes when the socket is registered, if there is something.
     pub fn new(socket: impl Into<OwnedFd>) -> Self {
         Stream {
-            socket: socket.into(),
+            socket: Socket::Direct(Arc::new(socket.into())),
             may_receive: false,
             may_send: true,
             is_ending: false,
         }
+    }
+
+    /// Goes through a ring from now on.
+    pub(crate) fn attach(&mut self, ring: &Arc<Shared>, mark: Mark) -> io::Result<()> {
+        if let Socket::Direct(socket) = &self.socket {
+            self.socket = Socket::Attached(Attached::new(ring, Arc::clone(socket), mark)?);
+        }
+        Ok(())
     }
 
     /// Takes note of [`Me::events`](batchloop_core::Me::events).
@@ -66,11 +89,15 @@ impl Stream {
     ///
     /// The kernel's, such as a reset; the connection is at its end.
     pub fn receive(&mut self, room: &mut [u8]) -> io::Result<Received> {
+        let socket = match &self.socket {
+            Socket::Direct(socket) => socket,
+            Socket::Attached(connection) => return connection.receive(room),
+        };
         if !self.may_receive || room.is_empty() {
             return Ok(Received::Nothing);
         }
         let wanted = room.len();
-        match retry_on_intr(|| recv(&self.socket, &mut *room, RecvFlags::empty())) {
+        match retry_on_intr(|| recv(socket, &mut *room, RecvFlags::empty())) {
             Ok((0, _)) => Ok(Received::End),
             Ok((received, _)) => {
                 self.may_receive = received == wanted || self.is_ending;
@@ -90,9 +117,13 @@ impl Stream {
     ///
     /// The kernel's, such as a reset; the connection is at its end.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let socket = match &self.socket {
+            Socket::Direct(socket) => socket,
+            Socket::Attached(connection) => return connection.send(bytes),
+        };
         let mut sent = 0;
         while self.may_send && sent < bytes.len() {
-            match retry_on_intr(|| send(&self.socket, &bytes[sent..], SendFlags::NOSIGNAL)) {
+            match retry_on_intr(|| send(socket, &bytes[sent..], SendFlags::NOSIGNAL)) {
                 Ok(more) => sent += more,
                 Err(Errno::AGAIN) => self.may_send = false,
                 Err(error) => return Err(error.into()),
@@ -107,18 +138,33 @@ impl Stream {
     ///
     /// The kernel's: the connection has ended already.
     pub fn end(&self) -> io::Result<()> {
-        Ok(shutdown(&self.socket, Shutdown::Write)?)
+        match &self.socket {
+            Socket::Direct(socket) => Ok(shutdown(socket, Shutdown::Write)?),
+            Socket::Attached(connection) => connection.end(),
+        }
     }
 
     /// Whether [`receive`](Self::receive) may bring something before the next edge.
     pub fn may_receive(&self) -> bool {
-        self.may_receive
+        match &self.socket {
+            Socket::Direct(_) => self.may_receive,
+            Socket::Attached(connection) => connection.may_receive(),
+        }
     }
 }
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Direct(socket) => socket.as_fd(),
+            Socket::Attached(connection) => connection.as_fd(),
+        }
     }
 }
 

@@ -5,3 +5,9 @@
 pub(crate) use core::sync::atomic::{AtomicBool, Ordering};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+
+/// For what is shared with the kernel, which no model knows.
+#[cfg(feature = "uring")]
+pub(crate) mod kernel {
+    pub(crate) use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+}

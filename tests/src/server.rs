@@ -2,6 +2,7 @@
 //! so the test fails.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -29,6 +30,17 @@ pub fn program(name: &'static str, arguments: &[&str]) -> Command {
     let path = built.entry(name).or_insert_with(|| example(name));
     let mut command = Command::new(path);
     piped(command.args(arguments));
+    command
+}
+
+/// With the backend that `BATCHLOOP_BACKEND` names, if that program has several.
+fn listening(name: &'static str) -> Command {
+    let mut command = program(name, &["127.0.0.1:0"]);
+    if let Ok(backend) = env::var("BATCHLOOP_BACKEND")
+        && ["echo", "kv"].contains(&name)
+    {
+        command.args(["--backend", &backend]);
+    }
     command
 }
 
@@ -61,7 +73,7 @@ impl Server {
     /// Starts an example that takes the address to listen at as its first argument, and says on its first line
     /// where it listens.
     pub fn start(name: &'static str, arguments: &[&str]) -> Self {
-        Self::spawn(program(name, &["127.0.0.1:0"]).args(arguments))
+        Self::spawn(listening(name).args(arguments))
     }
 
     /// With at most so many open files, and with more of the shell's help.
@@ -72,7 +84,7 @@ impl Server {
         redirections: &str,
     ) -> Self {
         let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\" {redirections}");
-        let mut program = program(name, &["127.0.0.1:0"]);
+        let mut program = listening(name);
         program.args(arguments);
         let mut shell = Command::new("sh");
         shell

@@ -182,7 +182,10 @@ fn help_is_no_error() {
     for option in ["--help", "-h"] {
         let output = finish(program("echo", &[option]).spawn().expect("runs"));
         assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
-        assert_eq!(output.stdout, b"usage: echo ADDRESS:PORT [--slots N]\n");
+        assert_eq!(
+            output.stdout,
+            b"usage: echo ADDRESS:PORT [--slots N] [--backend epoll|uring]\n"
+        );
     }
 }
 

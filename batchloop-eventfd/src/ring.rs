@@ -1,0 +1,360 @@
+//! One io_uring for all streams of a thread: what a turn's closures send is queued, and one system call submits it all
+//! and waits.
+//!
+//! Each attached connection has one receive under way, which brings what comes in buffers that all connections share,
+//! until it is told to stop. Before each wait, buffers go back to the kernel: what nobody has taken until then is
+//! copied, up to a limit, beyond which that connection receives no more. So no client can keep them from the others.
+//! What is sent is copied, too, and is the ring's until the kernel is through with it. A stream that is dropped
+//! meanwhile frees its state's slot at once: the connection stays behind until its operations have ended, and is named
+//! in them by its place and generation.
+//!
+//! All that epoll waits for, it still does: the ring waits for the epoll instance.
+//!
+//! # Rules
+//!
+//! What the kernel does to memory is not seen by the compiler. These rules make it sound:
+//!
+//! * **K1.** Memory that an operation refers to is on the heap, and lives until the operation's last completion has been
+//!   seen. A ring that is dropped ends all of them first, and leaks the memory if it cannot.
+//! * **K2.** A receive buffer belongs to the kernel, until a completion names it; then to the one [`Lent`] that stands
+//!   for it, until that is given back.
+//! * **K3.** The bytes of a send are not changed, moved or dropped from when it is queued until its completion.
+//!
+//! [`Lent`]: buffers::Lent
+
+mod buffers;
+mod connection;
+mod connections;
+
+use std::{
+    io, mem,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use batchloop_core::Events;
+use io_uring::{
+    IoUring, cqueue, opcode, squeue,
+    types::{CancelBuilder, Fd, SubmitArgs, Timespec},
+};
+use rustix::{
+    event::PollFlags,
+    io::Errno,
+    net::{RecvFlags, SendFlags},
+};
+
+use crate::{bell::OneRing, epoll::Wait, event_fd::EventFd, registry::Mark};
+
+use connection::{Manner, Operation};
+use connections::Name;
+pub(crate) use connections::{Attached, Shared};
+
+/// How many operations one system call submits at most. More need more calls.
+const SUBMISSIONS: u32 = 1024;
+
+/// How many completions fit; the kernel keeps more, at some cost.
+const COMPLETIONS: u32 = 4 * SUBMISSIONS;
+
+/// How long the ends of small sends are waited for, together with something new: so that these two are one system call.
+/// They nearly always end when they are submitted. If one does not, because its client does not read, others that have
+/// something new wait for it no longer than this.
+const NEAR: Duration = Duration::from_micros(100);
+
+/// How long a connection whose stream has been dropped may take for its last bytes.
+static LINGER: Timespec = Timespec::new().sec(10);
+
+/// What a completion is of; in the upper bits, with the connection's name below.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Kind {
+    Receive = 1,
+    Send,
+    Linger,
+    Epoll,
+    /// Of which only the other operation's completion matters.
+    Cancel,
+}
+
+impl Kind {
+    fn to_data(self, name: u64) -> u64 {
+        (self as u64) << 56 | name
+    }
+
+    fn from_data(data: u64) -> Self {
+        let kinds = [Kind::Receive, Kind::Send, Kind::Linger, Kind::Epoll];
+        let kind = kinds.into_iter().find(|kind| data >> 56 == *kind as u64);
+        kind.unwrap_or(Kind::Cancel)
+    }
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Entered {
+    /// There are completions, perhaps.
+    Ordinary,
+    /// Time is over, or a signal handler has run.
+    Over,
+}
+
+/// The thread's side.
+pub(crate) struct Ring {
+    queue: Queue,
+    shared: Arc<Shared>,
+    epoll: Arc<OwnedFd>,
+    waits_for_epoll: bool,
+    news: Vec<(Mark, Events)>,
+}
+
+impl Ring {
+    pub(crate) fn new(epoll: Arc<OwnedFd>, bell: &'static OneRing<EventFd>) -> io::Result<Self> {
+        let uring = IoUring::builder()
+            .setup_cqsize(COMPLETIONS)
+            .setup_submit_all()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .build(SUBMISSIONS)
+            .map_err(explained)?;
+        let shared = Arc::new(Shared::new(bell));
+        shared.lock().buffers.register(&uring).map_err(explained)?;
+        Ok(Ring {
+            queue: Queue {
+                uring,
+                under_way: 0,
+                quiet: 0,
+            },
+            shared,
+            epoll,
+            waits_for_epoll: false,
+            news: Vec::new(),
+        })
+    }
+
+    /// A stream's end of a connection from now on.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Submits what is queued, and waits as it is said. Answers whether epoll has something.
+    pub(crate) fn wait(&mut self, wait: Wait) -> io::Result<bool> {
+        loop {
+            self.queue_plans(wait != Wait::Not);
+            let entered = self.queue.enter(wait)?;
+            let epoll = self.collect();
+            let is_over = wait == Wait::Not || entered == Entered::Over;
+            if epoll || is_over || !self.news.is_empty() {
+                return Ok(epoll);
+            }
+        }
+    }
+
+    /// What has happened to states' connections.
+    pub(crate) fn news(&mut self) -> impl Iterator<Item = (Mark, Events)> + '_ {
+        self.news.drain(..)
+    }
+
+    /// Whether nothing has happened to them.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.news.is_empty()
+    }
+
+    /// From now on, who has something to queue rings.
+    pub(crate) fn lie_down(&self) {
+        self.shared.lock().sleeps = true;
+    }
+
+    /// Connections without a stream, whose last bytes are being sent.
+    pub(crate) fn lingering(&self) -> usize {
+        self.shared.lock().abandoned()
+    }
+
+    fn queue_plans(&mut self, sleeps: bool) {
+        let mut connections = self.shared.lock();
+        connections.sleeps = sleeps;
+        connections.plan(|name, fd, operation| self.queue.add(name, fd, operation));
+        drop(connections);
+        if !self.waits_for_epoll {
+            let readable = PollFlags::IN.bits().into();
+            let poll = opcode::PollAdd::new(Fd(self.epoll.as_raw_fd()), readable).multi(true);
+            self.queue.push(poll.build(), Kind::Epoll.to_data(0));
+            self.waits_for_epoll = true;
+        }
+    }
+
+    /// Takes what has been completed. Answers whether epoll has something.
+    fn collect(&mut self) -> bool {
+        let mut connections = self.shared.lock();
+        connections.sleeps = false;
+        let mut epoll = false;
+        for completion in self.queue.uring.completion() {
+            let (data, flags) = (completion.user_data(), completion.flags());
+            let goes_on = cqueue::more(flags);
+            self.queue.under_way -= usize::from(!goes_on);
+            let outcome = match completion.result() {
+                result if result < 0 => Err(Errno::from_raw_os_error(-result)),
+                result => Ok(result as u32),
+            };
+            let name = Name::from_bits(data);
+            let news = match Kind::from_data(data) {
+                Kind::Receive => {
+                    let buffer = cqueue::buffer_select(flags);
+                    connections.received(name, outcome, buffer, goes_on)
+                }
+                Kind::Send => connections.sent(name, outcome),
+                Kind::Linger => connections.give_up(name),
+                Kind::Epoll => {
+                    self.waits_for_epoll = goes_on;
+                    epoll = true;
+                    None
+                }
+                Kind::Cancel => None,
+            };
+            self.news
+                .extend(news.filter(|(_, events)| !events.is_empty()));
+        }
+        epoll
+    }
+
+    /// Ends all operations. Answers whether that is sure.
+    fn end(&mut self) -> bool {
+        self.queue_plans(false);
+        let all = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
+        self.queue.push(all, Kind::Cancel.to_data(0));
+        while self.queue.under_way > 0 {
+            let patience = Instant::now() + Duration::from_secs(1);
+            match self.queue.enter(Wait::Until(patience)) {
+                Ok(Entered::Ordinary) => self.collect(),
+                _ => return false,
+            };
+        }
+        true
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.uring.as_fd()
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let is_sure = self.end();
+        self.shared.lock().is_gone = true;
+        if !is_sure {
+            mem::forget(Arc::clone(&self.shared));
+        }
+    }
+}
+
+/// What goes to the kernel.
+struct Queue {
+    uring: IoUring,
+    /// Operations that have not ended.
+    under_way: usize,
+    /// Sends whose end is near, and is no news.
+    quiet: usize,
+}
+
+impl Queue {
+    fn add(&mut self, name: Name, fd: RawFd, operation: Operation<'_>) {
+        let cancel = |kind: Kind| opcode::AsyncCancel::new(kind.to_data(name.to_bits())).build();
+        let (entry, kind) = match operation {
+            Operation::Receive => {
+                let receive = opcode::RecvMulti::new(Fd(fd), buffers::GROUP);
+                (receive.build(), Kind::Receive)
+            }
+            Operation::Send { bytes, manner } => {
+                self.quiet += usize::from(manner == Manner::Quiet);
+                let flags = (RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits()) as i32;
+                let send = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32);
+                let send = send.flags(flags).build();
+                if manner == Manner::Hasty {
+                    self.push_pair(send, Kind::Send.to_data(name.to_bits()));
+                    return;
+                }
+                (send, Kind::Send)
+            }
+            Operation::Hurry => {
+                let linger = opcode::Timeout::new(&raw const LINGER);
+                (linger.build(), Kind::Linger)
+            }
+            Operation::StopReceiving => (cancel(Kind::Receive), Kind::Cancel),
+            Operation::StopSending => (cancel(Kind::Send), Kind::Cancel),
+        };
+        self.push(entry, kind.to_data(name.to_bits()));
+    }
+
+    fn push(&mut self, entry: squeue::Entry, data: u64) {
+        self.push_all(&[entry.user_data(data)]);
+    }
+
+    /// Queues an operation that is given up if it takes too long.
+    fn push_pair(&mut self, entry: squeue::Entry, data: u64) {
+        let entry = entry.user_data(data).flags(squeue::Flags::IO_LINK);
+        let limit = opcode::LinkTimeout::new(&raw const LINGER).build();
+        self.push_all(&[entry, limit.user_data(Kind::Cancel.to_data(0))]);
+    }
+
+    /// Queues operations. If there is no room, what is there is submitted first.
+    fn push_all(&mut self, entries: &[squeue::Entry]) {
+        self.under_way += entries.len();
+        loop {
+            let mut submissions = self.uring.submission();
+            // SAFETY: K1, K3: what the entries refer to outlives their last completions.
+            if unsafe { submissions.push_multiple(entries) }.is_ok() {
+                return;
+            }
+            drop(submissions);
+            // What can go wrong with entries of ours is a lack of memory, which passes.
+            let _ = self.uring.submit();
+        }
+    }
+
+    /// The one system call of a turn. None if there is nothing to submit, and nothing to wait for.
+    fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
+        let quiet = mem::take(&mut self.quiet);
+        let submitter = self.uring.submitter();
+        let left = match wait {
+            Wait::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            _ => None,
+        };
+        let is_short = quiet > 0 && left.is_none_or(|left| left > NEAR);
+        let left = if is_short { Some(NEAR) } else { left };
+        let entered = match (wait, left.map(Timespec::from)) {
+            (Wait::Not, _) => submitter.submit(),
+            (_, None) => submitter.submit_and_wait(1),
+            (_, Some(left)) => {
+                submitter.submit_with_args(quiet + 1, &SubmitArgs::new().timespec(&left))
+            }
+        };
+        let error = match entered {
+            Ok(_) => return Ok(Entered::Ordinary),
+            Err(error) => error,
+        };
+        match Errno::from_io_error(&error) {
+            Some(Errno::TIME) if is_short => Ok(Entered::Ordinary),
+            Some(Errno::TIME | Errno::INTR) => Ok(Entered::Over),
+            // Completions must be collected first, or memory is short for the moment.
+            Some(Errno::BUSY | Errno::AGAIN) => Ok(Entered::Ordinary),
+            _ => Err(error),
+        }
+    }
+}
+
+fn explained(error: io::Error) -> io::Error {
+    let why = match Errno::from_io_error(&error) {
+        Some(Errno::NOSYS) => "this kernel has no io_uring",
+        Some(Errno::PERM | Errno::ACCESS) => {
+            "io_uring is forbidden here (kernel.io_uring_disabled, or a filter of system calls)"
+        }
+        Some(Errno::INVAL) => "io_uring of Linux 6.1 or later is needed",
+        Some(Errno::NOMEM) => "io_uring needs more locked memory than is allowed (ulimit -l)",
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{why}: {error}"))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,398 @@
+//! The ring with sockets, from the outside.
+
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use batchloop_core::{Capacity, Driver, Handle, Machine, Step, Turn, point};
+use proptest::prelude::*;
+
+use crate::{Multiplexer, Polled, Received, Registry, Stream};
+
+struct State {
+    stream: Stream,
+    received: Vec<u8>,
+    ended: bool,
+    runs: u32,
+}
+
+/// Takes what comes, unless it is told to leave it.
+fn entry(cx: &mut Turn<'_, State>, takes: bool) {
+    let new = cx.arrivals();
+    cx.stage(point!("receive"), new).advance(|state, me| {
+        state.runs += 1;
+        state.stream.note(me.events());
+        let mut room = [0; 1000];
+        if !takes {
+            return Step::Wait;
+        }
+        loop {
+            match state.stream.receive(&mut room) {
+                Ok(Received::Bytes(received)) => {
+                    state.received.extend_from_slice(&room[..received]);
+                }
+                Ok(Received::Nothing) => break,
+                Ok(Received::End) | Err(_) => {
+                    state.ended = true;
+                    break;
+                }
+            }
+        }
+        Step::Wait
+    });
+}
+
+struct Fixture {
+    machine: Machine<State>,
+    driver: Driver<State>,
+    registry: Registry,
+    multiplexer: Multiplexer,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let machine = Machine::heap(Capacity::slots(100));
+        let mut multiplexer = Multiplexer::with_uring().unwrap();
+        Fixture {
+            machine,
+            driver: machine.driver().unwrap(),
+            registry: multiplexer.add(machine).unwrap(),
+            multiplexer,
+        }
+    }
+
+    fn connect(&mut self) -> (Handle<State>, UnixStream) {
+        let (socket, peer) = UnixStream::pair().unwrap();
+        let slot = self.machine.reserve().unwrap();
+        let mut stream = Stream::new(socket);
+        let state = slot.handle();
+        self.registry.attach(&mut stream, state.token()).unwrap();
+        slot.commit(State {
+            stream,
+            received: Vec::new(),
+            ended: false,
+            runs: 0,
+        });
+        (state, peer)
+    }
+
+    /// Sleeps until there is something to do, and does it.
+    fn round(&mut self, takes: bool) -> Polled {
+        self.round_until(takes, None)
+    }
+
+    /// As `round`, where there may be nothing to do.
+    fn brief_round(&mut self) -> Polled {
+        self.round_until(true, Some(Instant::now() + Duration::from_millis(10)))
+    }
+
+    fn round_until(&mut self, takes: bool, deadline: Option<Instant>) -> Polled {
+        let drivers = [self.driver.watch()];
+        let polled = self.multiplexer.poll(&drivers, deadline).unwrap();
+        self.driver.turn(|cx| entry(cx, takes)).unwrap();
+        polled
+    }
+
+    fn look<R>(&self, state: Handle<State>, look: impl FnOnce(&mut State) -> R) -> R {
+        let mut answer = None;
+        let looked = self.machine.signal(state, |state| {
+            answer = Some(look(state));
+            batchloop_core::Reaction::Ignore
+        });
+        assert!(looked.is_ok());
+        answer.unwrap()
+    }
+}
+
+fn numbers(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n ^ n >> 8 ^ n >> 16) as u8).collect()
+}
+
+#[test]
+fn what_comes_is_received_in_order_to_its_end() {
+    let mut fixture = Fixture::new();
+    let (state, mut peer) = fixture.connect();
+    let bytes = numbers(3 << 20);
+    let sent = bytes.clone();
+    let sender = thread::spawn(move || peer.write_all(&sent).unwrap());
+    while !fixture.look(state, |state| state.ended) {
+        fixture.round(true);
+    }
+    sender.join().unwrap();
+    assert!(fixture.look(state, |state| state.received == bytes));
+}
+
+#[test]
+fn what_nobody_takes_is_bounded_and_not_lost() {
+    let mut fixture = Fixture::new();
+    let (state, mut peer) = fixture.connect();
+    let (other, mut talker) = fixture.connect();
+    let bytes = numbers(1 << 20);
+    peer.set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    // Until the kernel takes no more, though the ring waits again and again: each time for a word of the other.
+    let mut full = 0;
+    while full < 10 {
+        match peer.write(&bytes[sent..]) {
+            Ok(more) => (sent, full) = (sent + more, 0),
+            Err(_) => full += 1,
+        }
+        talker.write_all(b"x").unwrap();
+        fixture.round(false);
+    }
+    assert!(sent < bytes.len(), "it is not all received");
+    let words = fixture.look(other, |state| state.runs);
+    assert!(words > 0, "the others go on");
+    peer.set_nonblocking(false).unwrap();
+    let rest = bytes[sent..].to_vec();
+    let sender = thread::spawn(move || peer.write_all(&rest).unwrap());
+    fixture.machine.wake(state).unwrap();
+    while !fixture.look(state, |state| state.ended) {
+        fixture.round(true);
+    }
+    sender.join().unwrap();
+    assert!(fixture.look(state, |state| state.received == bytes));
+}
+
+#[test]
+fn what_is_sent_arrives_though_the_state_has_ended() {
+    let mut fixture = Fixture::new();
+    let (state, mut peer) = fixture.connect();
+    let bytes = numbers(60_000);
+    let sent = fixture.look(state, |state| state.stream.send(&bytes).unwrap());
+    assert_eq!(sent, bytes.len());
+    fixture.machine.release(state).unwrap();
+    assert_eq!(fixture.multiplexer.lingering(), 1);
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    while fixture.multiplexer.lingering() > 0 {
+        fixture.brief_round();
+    }
+    assert_eq!(reader.join().unwrap(), bytes);
+}
+
+#[test]
+fn the_slots_next_tenant_hears_nothing_of_the_one_before() {
+    let mut fixture = Fixture::new();
+    let (first, mut peer) = fixture.connect();
+    peer.write_all(b"hello").unwrap();
+    fixture.brief_round();
+    fixture.brief_round();
+    // What comes now is seen when the state is no more.
+    peer.write_all(b"for the first").unwrap();
+    fixture.machine.release(first).unwrap();
+    let (second, mut its_peer) = fixture.connect();
+    assert_eq!(first.slot(), second.slot());
+    its_peer.write_all(b"for the second").unwrap();
+    while fixture.look(second, |state| state.received.is_empty()) {
+        fixture.round(true);
+    }
+    assert_eq!(
+        fixture.look(second, |state| state.received.clone()),
+        b"for the second"
+    );
+    // The first one's connection is closed as soon as its receive has ended.
+    fixture.brief_round();
+    assert_eq!(peer.read(&mut [0]).unwrap_or(0), 0);
+}
+
+#[test]
+fn a_send_that_does_not_fit_is_taken_in_part_and_room_is_told() {
+    let mut fixture = Fixture::new();
+    let (state, peer) = fixture.connect();
+    let bytes = numbers(2 << 20);
+    let mut peer = peer.try_clone().unwrap();
+    let length = bytes.len();
+    let reader = thread::spawn(move || {
+        let mut bytes = vec![0; length];
+        peer.read_exact(&mut bytes).unwrap();
+        bytes
+    });
+    let mut sent = 0;
+    while sent < bytes.len() {
+        let more = fixture.look(state, |state| state.stream.send(&bytes[sent..]).unwrap());
+        sent += more;
+        if sent < bytes.len() {
+            assert!(more <= 64 * 1024);
+            fixture.round(true);
+        }
+    }
+    // The rest is under way.
+    fixture.look(state, |state| state.stream.end().unwrap());
+    while !reader.is_finished() {
+        fixture.brief_round();
+    }
+    assert!(reader.join().unwrap() == bytes);
+}
+
+#[test]
+fn other_threads_send_while_the_ring_sleeps() {
+    let mut fixture = Fixture::new();
+    let (state, peer) = fixture.connect();
+    fixture.brief_round();
+    let bytes = numbers(1000);
+    let expected = bytes.clone();
+    let (mut stream, _unused) = {
+        let (socket, other) = UnixStream::pair().unwrap();
+        (Stream::new(socket), other)
+    };
+    fixture.look(state, |state| {
+        std::mem::swap(&mut state.stream, &mut stream)
+    });
+    let sender = thread::spawn(move || {
+        for piece in bytes.chunks(10) {
+            // The ring's thread is asleep by now, more often than not.
+            thread::sleep(Duration::from_millis(1));
+            assert_eq!(stream.send(piece).unwrap(), piece.len());
+        }
+        stream
+    });
+    let reader = thread::spawn(move || {
+        let mut received = vec![0; 1000];
+        (&peer).read_exact(&mut received).unwrap();
+        (&peer).write_all(b"x").unwrap();
+        received
+    });
+    // Nothing but these sends ends the sleep, until the reader has it all.
+    while !reader.is_finished() {
+        fixture.round(false);
+    }
+    assert_eq!(reader.join().unwrap(), expected);
+    drop(sender.join().unwrap());
+}
+
+#[test]
+fn a_stream_outlives_its_multiplexer_and_says_so() {
+    let mut fixture = Fixture::new();
+    let (state, mut peer) = fixture.connect();
+    fixture.look(state, |state| state.stream.send(b"last").unwrap());
+    drop(fixture.multiplexer);
+    let mut last = [0; 4];
+    peer.read_exact(&mut last).unwrap();
+    assert_eq!(&last, b"last");
+    let machine = fixture.machine;
+    let answer = machine.signal(state, |state| {
+        assert!(state.stream.send(b"x").is_err());
+        assert!(state.stream.receive(&mut [0]).is_err());
+        batchloop_core::Reaction::Ignore
+    });
+    assert!(answer.is_ok());
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    PeerSends(usize),
+    PeerReceives(usize),
+    Sends(usize),
+    Receives(usize),
+    Rounds,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let bytes = || prop_oneof![1..100_usize, 1..100_000_usize];
+    let act = prop_oneof![
+        bytes().prop_map(Act::PeerSends),
+        bytes().prop_map(Act::PeerReceives),
+        bytes().prop_map(Act::Sends),
+        bytes().prop_map(Act::Receives),
+        Just(Act::Rounds),
+    ];
+    prop::collection::vec(act, 1..60)
+}
+
+fn all() -> &'static [u8] {
+    static ALL: OnceLock<Vec<u8>> = OnceLock::new();
+    ALL.get_or_init(|| numbers(8 << 20))
+}
+
+/// Both directions of a connection, as its two ends see them.
+struct Talk {
+    fixture: Fixture,
+    state: Handle<State>,
+    peer: UnixStream,
+    all: &'static [u8],
+    /// What has gone in, and what has come out: from the peer, and to it.
+    there: [usize; 2],
+    back: [usize; 2],
+}
+
+impl Talk {
+    fn new() -> Self {
+        let mut fixture = Fixture::new();
+        let (state, peer) = fixture.connect();
+        peer.set_nonblocking(true).unwrap();
+        Talk {
+            fixture,
+            state,
+            peer,
+            all: all(),
+            there: [0; 2],
+            back: [0; 2],
+        }
+    }
+
+    fn act(&mut self, act: &Act) {
+        match *act {
+            Act::PeerSends(bytes) => {
+                let from = self.there[0];
+                let sent = self.peer.write(&self.all[from..from + bytes]);
+                self.there[0] += sent.unwrap_or(0);
+            }
+            Act::PeerReceives(bytes) => {
+                let mut room = vec![0; bytes];
+                let received = self.peer.read(&mut room).unwrap_or(0);
+                assert_eq!(room[..received], self.all[self.back[1]..][..received]);
+                self.back[1] += received;
+            }
+            Act::Sends(bytes) => {
+                let from = self.back[0];
+                let bytes = &self.all[from..from + bytes];
+                let sent = self
+                    .fixture
+                    .look(self.state, |state| state.stream.send(bytes));
+                self.back[0] += sent.unwrap();
+            }
+            Act::Receives(bytes) => {
+                let mut room = vec![0; bytes];
+                let received = self
+                    .fixture
+                    .look(self.state, |state| state.stream.receive(&mut room));
+                if let Received::Bytes(received) = received.unwrap() {
+                    assert_eq!(room[..received], self.all[self.there[1]..][..received]);
+                    self.there[1] += received;
+                }
+            }
+            Act::Rounds => {
+                let now = Some(Instant::now());
+                self.fixture.round_until(false, now);
+            }
+        }
+    }
+
+    /// All that has gone in comes out, with no more than the ordinary rounds.
+    fn finish(&mut self) {
+        while self.there[0] > self.there[1] || self.back[0] > self.back[1] {
+            self.act(&Act::Rounds);
+            self.act(&Act::Receives(1 << 20));
+            self.act(&Act::PeerReceives(1 << 20));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn both_directions_are_streams_of_bytes(acts in acts()) {
+        let mut talk = Talk::new();
+        acts.iter().for_each(|act| talk.act(act));
+        talk.finish();
+    }
+}
