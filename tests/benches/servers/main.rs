@@ -90,7 +90,8 @@ fn echo_servers(connections: usize) {
     heading(&format!(
         "A request of 64 bytes and its echo, {connections} connections"
     ));
-    let servers: [(&str, fn() -> Process); 4] = [
+    type Start = fn() -> Process;
+    let servers: [(&str, Start); 4] = [
         ("bare epoll loop", || Process::peer("epoll")),
         ("`echo`", || Process::example("echo", &["--slots", "1000"])),
         ("`echo --backend uring`", || {

@@ -1,0 +1,46 @@
+//! The command line.
+
+use std::error::Error;
+
+use batchloop_examples::Backend;
+use lexopt::{Arg, ValueExt};
+
+pub(crate) const USAGE: &str =
+    "usage: kv ADDRESS:PORT [--slots N] [--max-memory BYTES] [--backend epoll|uring]";
+
+pub(crate) struct Options {
+    pub(crate) address: String,
+    pub(crate) slots: usize,
+    pub(crate) max_memory: usize,
+    pub(crate) backend: Backend,
+}
+
+/// None if help is asked for.
+pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
+    let mut parser = lexopt::Parser::from_env();
+    let mut address = None;
+    let mut slots = 1000;
+    let mut max_memory = 1 << 30;
+    let mut backend = Backend::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("slots") => {
+                slots = parser.value()?.parse()?;
+                if !(1..=1 << 24).contains(&slots) {
+                    return Err("--slots must be from 1 to 16777216".into());
+                }
+            }
+            Arg::Long("max-memory") => max_memory = parser.value()?.parse()?,
+            Arg::Long("backend") => backend = parser.value()?.parse()?,
+            Arg::Long("help") | Arg::Short('h') => return Ok(None),
+            Arg::Value(value) if address.is_none() => address = Some(value.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Some(Options {
+        address: address.ok_or(USAGE)?,
+        slots,
+        max_memory,
+        backend,
+    }))
+}

@@ -1,0 +1,363 @@
+//! Requests as they come: RESP2 arrays of bulk strings, or lines as a person types them.
+
+use std::{fmt, mem, ops::Range};
+
+/// How long a line may be, and a line that announces a length.
+const LINE: usize = 64 * 1024;
+
+/// How many words a request may have.
+const WORDS: i64 = 1024 * 1024;
+
+/// How long a word may be.
+pub(crate) const WORD: i64 = 16 * 1024 * 1024;
+
+/// How long a request may be, with all its words.
+const REQUEST: usize = 64 * 1024 * 1024;
+
+/// What is no request; the client is told so, and is not listened to any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Malformed {
+    LongLine,
+    LongCount,
+    LongLength,
+    Count,
+    Length,
+    NoLength(u8),
+    Quotes,
+    LongRequest,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ERR Protocol error: ")?;
+        match self {
+            Malformed::LongLine => f.write_str("too big inline request"),
+            Malformed::LongCount => f.write_str("too big mbulk count string"),
+            Malformed::LongLength => f.write_str("too big bulk count string"),
+            Malformed::Count => f.write_str("invalid multibulk length"),
+            Malformed::Length => f.write_str("invalid bulk length"),
+            Malformed::NoLength(found) => write!(f, "expected '$', got '{}'", *found as char),
+            Malformed::Quotes => f.write_str("unbalanced quotes in request"),
+            Malformed::LongRequest => f.write_str("too big request"),
+        }
+    }
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Parsed {
+    /// There are all its words, in so many bytes.
+    Whole(usize),
+    /// There may be more of it.
+    Part,
+}
+
+/// One request, or the part of it that has come.
+#[derive(Default, Debug)]
+pub(crate) struct Request {
+    /// Where its words are: in what has come, or in `line`.
+    words: Vec<Range<usize>>,
+    /// How many more words there will be; none before it is known.
+    missing: Option<usize>,
+    /// How far it is read.
+    at: usize,
+    /// The words of a line, without its quotes.
+    line: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// Its words, for whoever has the same bytes as [`parse`](Self::parse).
+    pub(crate) fn words<'r>(&'r self, bytes: &'r [u8]) -> Words<'r> {
+        Words {
+            bytes: self.line.as_deref().unwrap_or(bytes),
+            places: &self.words,
+        }
+    }
+
+    /// Reads on. The bytes are those of the last call, and more, until the request is whole.
+    pub(crate) fn parse(&mut self, bytes: &[u8]) -> Result<Parsed, Malformed> {
+        if self.at == 0 {
+            match bytes.first() {
+                None => return Ok(Parsed::Part),
+                Some(b'*') => {}
+                Some(_) => return self.parse_line(bytes),
+            }
+        }
+        let missing = match self.missing {
+            Some(missing) => missing,
+            None => match number(bytes, self.at + 1, Malformed::LongCount)? {
+                None => return Ok(Parsed::Part),
+                Some((Some(count), end)) if count <= WORDS => {
+                    self.at = end;
+                    usize::try_from(count).unwrap_or(0)
+                }
+                Some(_) => return Err(Malformed::Count),
+            },
+        };
+        for done in 0..missing {
+            self.missing = Some(missing - done);
+            if !self.parse_word(bytes)? {
+                return match self.at > REQUEST || bytes.len() > REQUEST {
+                    true => Err(Malformed::LongRequest),
+                    false => Ok(Parsed::Part),
+                };
+            }
+        }
+        Ok(Parsed::Whole(self.at))
+    }
+
+    /// Answers whether it is there.
+    fn parse_word(&mut self, bytes: &[u8]) -> Result<bool, Malformed> {
+        match bytes.get(self.at) {
+            None => return Ok(false),
+            Some(b'$') => {}
+            Some(found) => return Err(Malformed::NoLength(*found)),
+        }
+        let Some((length, start)) = number(bytes, self.at + 1, Malformed::LongLength)? else {
+            return Ok(false);
+        };
+        let length = match length {
+            Some(length @ 0..=WORD) => length as usize,
+            _ => return Err(Malformed::Length),
+        };
+        let end = start + length;
+        // What stands in place of the line's end is nobody's business, as with Redis.
+        if bytes.len() < end + 2 {
+            return Ok(false);
+        }
+        self.words.push(start..end);
+        self.at = end + 2;
+        Ok(true)
+    }
+
+    fn parse_line(&mut self, bytes: &[u8]) -> Result<Parsed, Malformed> {
+        let Some(length) = bytes.iter().position(|byte| *byte == b'\n') else {
+            return match bytes.len() > LINE {
+                true => Err(Malformed::LongLine),
+                false => Ok(Parsed::Part),
+            };
+        };
+        let line = &bytes[..length];
+        let mut rest = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut words = Vec::new();
+        loop {
+            rest = rest.trim_ascii_start();
+            if rest.is_empty() {
+                break;
+            }
+            let start = words.len();
+            rest = unquote(rest, &mut words).ok_or(Malformed::Quotes)?;
+            self.words.push(start..words.len());
+        }
+        self.line = Some(words);
+        Ok(Parsed::Whole(length + 1))
+    }
+
+    /// For the next one; keeps its memory if that is not much.
+    pub(crate) fn clear(&mut self) {
+        let mut words = mem::take(&mut self.words);
+        words.clear();
+        words.shrink_to(16);
+        *self = Request {
+            words,
+            ..Request::default()
+        };
+    }
+}
+
+/// The words of a request; the first is the command.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'r> {
+    bytes: &'r [u8],
+    places: &'r [Range<usize>],
+}
+
+impl<'r> Words<'r> {
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The word at this place, or nothing beyond the last.
+    pub(crate) fn get(&self, at: usize) -> &'r [u8] {
+        let place = self.places.get(at).cloned().unwrap_or(0..0);
+        &self.bytes[place]
+    }
+
+    pub(crate) fn from(&self, first: usize) -> impl Iterator<Item = &'r [u8]> + Clone + use<'r> {
+        let (bytes, places) = (self.bytes, self.places);
+        let places = places.get(first..).unwrap_or(&[]);
+        places.iter().map(|place| &bytes[place.clone()])
+    }
+}
+
+/// A number and its line's end, from `start`; and where the next line starts.
+fn number(
+    bytes: &[u8],
+    start: usize,
+    too_long: Malformed,
+) -> Result<Option<(Option<i64>, usize)>, Malformed> {
+    let rest = bytes.get(start..).unwrap_or(&[]);
+    // Nearly all numbers are short.
+    let Some(length) = rest.iter().take(LINE).position(|byte| *byte == b'\r') else {
+        return match rest.len() >= LINE {
+            true => Err(too_long),
+            false => Ok(None),
+        };
+    };
+    if rest.len() < length + 2 {
+        return Ok(None);
+    }
+    Ok(Some((integer(&rest[..length]), start + length + 2)))
+}
+
+/// A number as Redis writes it: no sign but a minus, no leading zero.
+pub(crate) fn integer(digits: &[u8]) -> Option<i64> {
+    let (is_negative, digits) = match digits {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let is_canonical = match digits {
+        [b'0'] => !is_negative,
+        [b'1'..=b'9', ..] => true,
+        _ => false,
+    };
+    if !is_canonical || digits.len() > 19 {
+        return None;
+    }
+    let mut value = 0_i128;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = 10 * value + i128::from(digit);
+    }
+    i64::try_from(if is_negative { -value } else { value }).ok()
+}
+
+/// Takes one word of a line, with quotes and what they may contain. Answers the rest; none if the quotes are wrong.
+fn unquote<'l>(mut rest: &'l [u8], word: &mut Vec<u8>) -> Option<&'l [u8]> {
+    let mut quote = None;
+    loop {
+        rest = match (quote, rest) {
+            (None, []) => return Some(rest),
+            (Some(_), []) => return None,
+            (Some(b'"'), [b'\\', b'x', high, low, after @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                let digit = |digit: u8| (digit as char).to_digit(16).unwrap_or(0) as u8;
+                word.push(digit(*high) << 4 | digit(*low));
+                after
+            }
+            (Some(b'"'), [b'\\', escaped, after @ ..]) => {
+                word.push(match escaped {
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'b' => 8,
+                    b'a' => 7,
+                    other => *other,
+                });
+                after
+            }
+            (Some(b'\''), [b'\\', b'\'', after @ ..]) => {
+                word.push(b'\'');
+                after
+            }
+            (Some(open), [close, after @ ..]) if open == *close => {
+                // A closing quote ends its word.
+                let ends = after.first().is_none_or(u8::is_ascii_whitespace);
+                return ends.then_some(after);
+            }
+            (None, [space, ..]) if space.is_ascii_whitespace() => return Some(rest),
+            (None, [open @ (b'"' | b'\''), after @ ..]) => {
+                quote = Some(*open);
+                after
+            }
+            (_, [byte, after @ ..]) => {
+                word.push(*byte);
+                after
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+        let mut request = Request::default();
+        match request.parse(bytes)? {
+            Parsed::Whole(length) => {
+                assert!(length <= bytes.len());
+                let words = request.words(bytes);
+                Ok(words.from(0).map(<[u8]>::to_vec).collect())
+            }
+            Parsed::Part => Ok(vec![b"(part)".to_vec()]),
+        }
+    }
+
+    #[test]
+    fn a_request_may_come_in_any_pieces() {
+        let requests: [&[u8]; 2] = [
+            b"*3\r\n$3\r\nset\r\n$0\r\n\r\n$5\r\na\r\n\0b\r\n",
+            b" set  '' \"a\\r\\n\\x00b\"\r\n",
+        ];
+        for whole in requests {
+            let mut request = Request::default();
+            for length in 0..whole.len() {
+                assert_eq!(request.parse(&whole[..length]), Ok(Parsed::Part));
+            }
+            assert_eq!(request.parse(whole), Ok(Parsed::Whole(whole.len())));
+            let found: Vec<&[u8]> = request.words(whole).from(0).collect();
+            assert_eq!(found, [&b"set"[..], b"", b"a\r\n\0b"]);
+        }
+    }
+
+    #[test]
+    fn what_asks_nothing_is_no_command() {
+        for nothing in [&b"\r\n"[..], b"\n", b"  \r\n", b"*0\r\n", b"*-1\r\n"] {
+            assert_eq!(words(nothing), Ok(vec![]));
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_named() {
+        let cases: [(&[u8], Malformed); 8] = [
+            (b"*x\r\n", Malformed::Count),
+            (b"*1048577\r\n", Malformed::Count),
+            (b"*1\r\n:1\r\n", Malformed::NoLength(b':')),
+            (b"*1\r\n$-1\r\n", Malformed::Length),
+            (b"*1\r\n$16777217\r\n", Malformed::Length),
+            (b"get 'a\r\n", Malformed::Quotes),
+            (b"get \"a\"b\r\n", Malformed::Quotes),
+            (&[b'a'; LINE + 1], Malformed::LongLine),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(words(bytes), Err(expected));
+        }
+        let mut count = b"*".to_vec();
+        count.resize(LINE + 2, b'1');
+        assert_eq!(words(&count), Err(Malformed::LongCount));
+    }
+
+    #[test]
+    fn numbers_are_written_in_one_way() {
+        for (digits, value) in [
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-0", None),
+            ("01", None),
+            ("+1", None),
+            ("", None),
+            ("-", None),
+            ("1 ", None),
+        ] {
+            assert_eq!(integer(digits.as_bytes()), value, "{digits}");
+        }
+    }
+}

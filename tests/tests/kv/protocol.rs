@@ -1,0 +1,154 @@
+//! Bytes as clients send them that are not Redis' own.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+
+use batchloop_tests::client::{finish_sending, receive, reset, rest, send};
+use batchloop_tests::server::Server;
+use rustix::process::Signal;
+
+pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend(format!("${}\r\n", word.len()).bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+fn assert_answers(client: &TcpStream, request: impl AsRef<[u8]>, answer: &[u8]) {
+    send(client, request);
+    let received = receive(client, answer.len());
+    assert_eq!(
+        String::from_utf8_lossy(&received),
+        String::from_utf8_lossy(answer)
+    );
+}
+
+#[test]
+fn a_request_may_come_byte_by_byte() {
+    let server = Server::start("kv", &[]);
+    let client = server.connect();
+    for byte in request(&[b"SET", b"k\r\n\0", b"v\r\n\0"]) {
+        send(&client, [byte]);
+        thread::yield_now();
+    }
+    assert_eq!(receive(&client, 5), b"+OK\r\n");
+    assert_answers(
+        &client,
+        request(&[b"GET", b"k\r\n\0"]),
+        b"$4\r\nv\r\n\0\r\n",
+    );
+    for byte in b"  get   \"k\\r\\n\\x00\"\r\n" {
+        send(&client, [*byte]);
+        thread::yield_now();
+    }
+    assert_eq!(receive(&client, 10), b"$4\r\nv\r\n\0\r\n");
+}
+
+#[test]
+fn answers_come_in_the_order_of_their_requests() {
+    let server = Server::start("kv", &[]);
+    let client = server.connect();
+    let (mut requests, mut answers) = (Vec::new(), Vec::new());
+    for n in 1..=10_000 {
+        requests.extend(request(&[b"INCR", b"n"]));
+        answers.extend(format!(":{n}\r\n").bytes());
+        if n % 3 == 0 {
+            requests.extend_from_slice(b"PING\r\n\r\n*0\r\n");
+            answers.extend_from_slice(b"+PONG\r\n");
+        }
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| send(&client, &requests));
+        assert_eq!(receive(&client, answers.len()), answers);
+    });
+}
+
+#[test]
+fn large_words_go_through_whole() {
+    let server = Server::start("kv", &[]);
+    let client = server.connect();
+    let value: Vec<u8> = (0..16 << 20).map(|n: u32| (n ^ n >> 8) as u8).collect();
+    thread::scope(|scope| {
+        scope.spawn(|| send(&client, request(&[b"SET", b"large", &value])));
+        assert_eq!(receive(&client, 5), b"+OK\r\n");
+    });
+    send(&client, request(&[b"GET", b"large"]));
+    let answer = receive(&client, value.len() + 13);
+    assert!(answer[..11] == *b"$16777216\r\n" && answer[11..][..value.len()] == value);
+    assert_answers(&client, request(&[b"STRLEN", b"large"]), b":16777216\r\n");
+}
+
+#[test]
+fn what_is_no_request_is_said_and_ends_the_connection() {
+    let server = Server::start("kv", &[]);
+    let long = vec![b'a'; 64 * 1024 + 1];
+    let cases: [(&[u8], &str); 8] = [
+        (b"*x\r\n", "invalid multibulk length"),
+        (b"*1048577\r\n", "invalid multibulk length"),
+        (b"*1\r\n:1\r\n", "expected '$', got ':'"),
+        (b"*1\r\n$-1\r\n", "invalid bulk length"),
+        (b"*1\r\n$16777217\r\n", "invalid bulk length"),
+        (b"*2\r\n$3\r\nGET\r\n$x\r\n", "invalid bulk length"),
+        (b"get 'a\r\n", "unbalanced quotes in request"),
+        (&long, "too big inline request"),
+    ];
+    for (bytes, reason) in cases {
+        let client = server.connect();
+        // What came before is answered.
+        send(&client, b"PING\r\n");
+        assert_eq!(receive(&client, 7), b"+PONG\r\n");
+        send(&client, bytes);
+        let answer = rest(&client);
+        let expected = format!("-ERR Protocol error: {reason}\r\n");
+        assert_eq!(String::from_utf8_lossy(&answer), expected);
+    }
+    assert_answers(&server.connect(), b"PING\r\n", b"+PONG\r\n");
+}
+
+#[test]
+fn a_client_that_has_ended_its_sending_gets_its_answers() {
+    let server = Server::start("kv", &[]);
+    let client = server.connect();
+    send(&client, b"SET a 1\r\nGET a\r\nGET");
+    finish_sending(&client);
+    assert_eq!(rest(&client), b"+OK\r\n$1\r\n1\r\n");
+    let client = server.connect();
+    send(&client, b"QUIT\r\nPING\r\n");
+    let mut answer = Vec::new();
+    // What is not read any more may end in a reset.
+    let _ = (&client).read_to_end(&mut answer);
+    assert_eq!(answer, b"+OK\r\n");
+}
+
+#[test]
+fn resets_in_each_phase_harm_nobody_else() {
+    let server = Server::start("kv", &[]);
+    let whole = request(&[b"SET", b"key", b"value"]);
+    for length in 0..=whole.len() {
+        let client = server.connect();
+        send(&client, &whole[..length]);
+        reset(client);
+    }
+    let client = server.connect();
+    send(&client, b"GET key\r\n".repeat(100_000));
+    reset(client);
+    assert_answers(&server.connect(), b"GET key\r\n", b"$5\r\nvalue\r\n");
+}
+
+#[test]
+fn a_signal_ends_it_when_all_is_answered() {
+    let server = Server::start("kv", &[]);
+    let (idle, mut busy) = (server.connect(), server.connect());
+    assert_answers(&idle, b"PING\r\n", b"+PONG\r\n");
+    busy.write_all(b"SET a 1\r\n").expect("it reads");
+    assert_eq!(receive(&busy, 5), b"+OK\r\n");
+    server.signal(Signal::TERM);
+    assert_eq!(rest(&idle), b"");
+    assert_eq!(rest(&busy), b"");
+    let summary = "kv: 2 clients, 2 commands, 1 keys, 0 cut off".to_owned();
+    assert_eq!(server.end(), (Some(0), vec![summary]));
+}

@@ -1,0 +1,177 @@
+//! The same requests for `kv` and for redis-server: the answers must be the same, byte by byte.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use batchloop_tests::server::{PATIENCE, Server, await_that};
+
+use crate::protocol::request;
+
+/// The real one, without a disk.
+struct Redis {
+    child: Child,
+    port: u16,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a port").port();
+        let child = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--databases", "1"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("redis-server: {error}; Debian has it in redis-server"));
+        let redis = Redis { child, port };
+        await_that("redis-server listens", || redis.connect().is_ok());
+        redis
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        TcpStream::connect(("127.0.0.1", self.port))
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One answer, as it came.
+fn answer(from: &mut impl BufRead, into: &mut Vec<u8>) {
+    let start = into.len();
+    from.read_until(b'\n', into).expect("an answer");
+    let line = String::from_utf8_lossy(&into[start..]).into_owned();
+    let number = || line[1..].trim().parse::<i64>().expect("a number");
+    match line.as_bytes().first() {
+        Some(b'$') if number() >= 0 => {
+            let mut bytes = vec![0; number() as usize + 2];
+            from.read_exact(&mut bytes).expect("the rest");
+            into.extend_from_slice(&bytes);
+        }
+        Some(b'*') => (0..number()).for_each(|_| answer(from, into)),
+        Some(_) => {}
+        None => panic!("the connection has ended"),
+    }
+}
+
+/// Numbers that look random, and are the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit
+    }
+
+    fn one_of<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+
+    fn request(&mut self) -> Vec<String> {
+        const KEYS: [&str; 6] = ["a", "b", "c", "number", "", "k ey\r\n"];
+        const VALUES: [&str; 12] = [
+            "1",
+            "0",
+            "-1",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "01",
+            "+1",
+            " 1",
+            "x",
+            "",
+            "1.5",
+            "a value\r\n with \0 all",
+        ];
+        const NUMBERS: [&str; 9] = [
+            "1",
+            "-1",
+            "0",
+            "100",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "x",
+            "",
+            "1000000",
+        ];
+        const COMMANDS: [&str; 30] = [
+            "GET", "SET", "set", "DEL", "EXISTS", "INCR", "DECR", "INCRBY", "DECRBY", "MGET",
+            "MSET", "EXPIRE", "PEXPIRE", "TTL", "PERSIST", "DBSIZE", "ECHO", "PING", "SETNX",
+            "GETSET", "APPEND", "STRLEN", "TYPE", "UNLINK", "SELECT", "nonsense", "SET", "GET",
+            "FLUSHALL", "EXISTS",
+        ];
+        const OPTIONS: [&str; 9] = [
+            "NX", "XX", "xx", "EX", "PX", "GET", "KEEPTTL", "100000", "0",
+        ];
+        let command = self.one_of(&COMMANDS);
+        let mut words = vec![command.to_owned()];
+        let mut add = |word: &str| words.push(word.to_owned());
+        match command {
+            "FLUSHALL" if self.below(10) > 0 => add("nonsense"),
+            "FLUSHALL" | "DBSIZE" | "PING" => {}
+            "SELECT" => add(self.one_of(&["0", "1", "x"])),
+            "INCRBY" | "DECRBY" => {
+                add(self.one_of(&KEYS));
+                add(self.one_of(&NUMBERS));
+            }
+            // Long times, so that nothing is forgotten by one only.
+            "EXPIRE" | "PEXPIRE" => {
+                add(self.one_of(&KEYS));
+                add(self.one_of(&["100000", "-1", "0", "x", "", "9223372036854775807"]));
+            }
+            "SET" | "set" => {
+                add(self.one_of(&KEYS));
+                add(self.one_of(&VALUES));
+                for _ in 0..self.below(3) {
+                    add(self.one_of(&OPTIONS));
+                }
+            }
+            "MSET" | "SETNX" | "GETSET" | "APPEND" => {
+                add(self.one_of(&KEYS));
+                add(self.one_of(&VALUES));
+            }
+            _ => {
+                add(self.one_of(&KEYS));
+            }
+        }
+        // More words than are needed, or fewer. For SET, one more may be a time, and a very short one.
+        match self.below(12) {
+            0 if !command.eq_ignore_ascii_case("set") => {
+                words.push(self.one_of(&VALUES).to_owned())
+            }
+            1 if words.len() > 1 => drop(words.pop()),
+            _ => {}
+        }
+        words
+    }
+}
+
+#[test]
+fn answers_are_those_of_redis() {
+    let (redis, server) = (Redis::start(), Server::start("kv", &[]));
+    let sockets = [redis.connect().expect("it listens"), server.connect()];
+    let mut readers = sockets.each_ref().map(|socket| {
+        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        BufReader::new(socket)
+    });
+    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    for round in 0..20_000 {
+        let words = numbers.request();
+        let bytes: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+        let answers = [0, 1].map(|which| {
+            let mut socket = &sockets[which];
+            socket.write_all(&request(&bytes)).expect("it reads");
+            let mut bytes = Vec::new();
+            answer(&mut readers[which], &mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        assert_eq!(answers[1], answers[0], "{words:?} in round {round}");
+    }
+}
