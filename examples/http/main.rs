@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example http -- 127.0.0.1:8080 .
-//! cargo run --release --example http -- 127.0.0.1:8080 /srv/www --slots 10000 --timeout 10
+//! cargo run --release --example http -- 127.0.0.1:8080 /srv/www --slots 10000 --backend uring
 //! curl -i http://127.0.0.1:8080/README.md
 //! ```
 //!
@@ -312,7 +312,10 @@ impl Server {
     ) -> Result<(), Box<dyn Error>> {
         let mut driver = machine.driver()?;
         let mut warned = false;
-        while !self.shutdown.is_over(machine.live()) {
+        while !self
+            .shutdown
+            .is_over(machine.live() + multiplexer.lingering())
+        {
             self.look_at_clock();
             self.deadlines.expire(self.now, &machine);
             driver.turn(|cx| entry(cx, &mut self))?;
@@ -386,12 +389,13 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
         directory,
         slots,
         timeout,
+        backend,
     } = options;
     let root =
         Root::open(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     let slots = affordable(*slots)?;
     let machine: Machine<Client> = Machine::heap(Capacity::slots(slots).points(4).scopes(0));
-    let mut multiplexer = Multiplexer::new()?;
+    let mut multiplexer = backend.multiplexer()?;
     let registry = multiplexer.add(machine)?;
     let listener = Listener::bind(&mut multiplexer, address.as_str())
         .map_err(|error| format!("{address}: {error}"))?;

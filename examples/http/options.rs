@@ -2,9 +2,11 @@
 
 use std::{error::Error, path::PathBuf, time::Duration};
 
+use batchloop_examples::Backend;
 use lexopt::{Arg, ValueExt};
 
-pub(crate) const USAGE: &str = "usage: http ADDRESS:PORT DIRECTORY [--slots N] [--timeout SECONDS]";
+pub(crate) const USAGE: &str = "\
+usage: http ADDRESS:PORT DIRECTORY [--slots N] [--timeout SECONDS] [--backend epoll|uring]";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -13,6 +15,7 @@ pub(crate) struct Options {
     pub(crate) directory: PathBuf,
     pub(crate) slots: usize,
     pub(crate) timeout: Duration,
+    pub(crate) backend: Backend,
 }
 
 /// Reads the command line; `None` where help is asked for.
@@ -20,6 +23,7 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
     let mut parser = lexopt::Parser::from_env();
     let (mut address, mut directory) = (None, None);
     let (mut slots, mut timeout) = (1024, Duration::from_secs(30));
+    let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("slots") => {
@@ -29,6 +33,7 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
                 }
             }
             Arg::Long("timeout") => timeout = seconds(parser.value()?.parse()?)?,
+            Arg::Long("backend") => backend = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(value) if address.is_none() => address = Some(value.string()?),
             Arg::Value(value) if directory.is_none() => directory = Some(value.into()),
@@ -41,6 +46,7 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
         directory,
         slots,
         timeout,
+        backend,
     }))
 }
 

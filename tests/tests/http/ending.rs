@@ -95,7 +95,8 @@ fn help_is_no_error() {
     for option in ["--help", "-h"] {
         let output = finish(program("http", &[option]).spawn().expect("runs"));
         assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
-        let usage = "usage: http ADDRESS:PORT DIRECTORY [--slots N] [--timeout SECONDS]\n";
+        let usage = "usage: http ADDRESS:PORT DIRECTORY [--slots N] [--timeout SECONDS] \
+                     [--backend epoll|uring]\n";
         assert_eq!(String::from_utf8_lossy(&output.stdout), usage);
     }
 }
@@ -126,6 +127,7 @@ fn wrong_options_are_one_line_and_exit_2() {
         &[address, good, "--timeout", "inf"],
         &[address, good, "--timeout", "86401"],
         &[address, good, "--timeout", "soon"],
+        &[address, good, "--backend", "kqueue"],
     ];
     for arguments in wrong {
         let output = finish(program("http", arguments).spawn().expect("runs"));
