@@ -148,15 +148,15 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
     let site = Site::new("refused");
     let server = site.serve(&[]);
     for fields in [
-        "Content-Length: 4000000\r\n",
+        "Content-Length: 16000000\r\n",
         "Transfer-Encoding: chunked\r\n",
     ] {
         let client = server.connect();
         let is_chunked = fields.starts_with('T');
         let body = if is_chunked {
-            b"1\r\nx\r\n".repeat(600_000)
+            b"1\r\nx\r\n".repeat(2_500_000)
         } else {
-            vec![0; 3_600_000]
+            vec![0; 16_000_000]
         };
         send(&client, request("GET /", fields));
         send(&client, body);
