@@ -122,7 +122,7 @@ impl Server {
         {
             driver.turn(|cx| entry(cx, &mut self))?;
             if !warned && self.listener.accepted().no_descriptor > 0 {
-                note("echo: too many open files; clients wait until one leaves");
+                note("echo", "too many open files; clients wait until one leaves");
                 warned = true;
             }
             let deadlines = [self.shutdown.deadline(), self.listener.deadline()];
@@ -136,12 +136,15 @@ impl Server {
                 }
             }
         }
-        note(&format!(
-            "echo: {} clients, {} bytes sent back, {} cut off",
-            self.listener.accepted().clients,
-            self.bytes,
-            machine.live()
-        ));
+        note(
+            "echo",
+            &format!(
+                "{} clients, {} bytes sent back, {} cut off",
+                self.listener.accepted().clients,
+                self.bytes,
+                machine.live()
+            ),
+        );
         Ok(())
     }
 }
@@ -218,7 +221,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            note(&format!("echo: {error}"));
+            note("echo", &error.to_string());
             ExitCode::from(2)
         }
     }

@@ -50,15 +50,15 @@ impl FromStr for Backend {
 }
 
 /// Says one line on standard error, and goes on if nobody can hear it there.
-pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", text.replace('\n', "\\n"));
+pub fn note(program: &str, text: &str) {
+    let _ = writeln!(io::stderr(), "{program}: {}", text.replace('\n', "\\n"));
 }
 
 /// Prints what the whole system is doing, whenever SIGUSR1 comes, on a thread of its own: nobody waits for it.
 ///
 /// # Errors
 ///
-/// The kernel's.
+/// The kernel's, where there are too many descriptors or threads.
 pub fn dump_on_signal() -> io::Result<()> {
     let (mut signals, sender) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGUSR1, sender)?;
@@ -72,10 +72,12 @@ pub fn dump_on_signal() -> io::Result<()> {
     Ok(())
 }
 
-/// A client costs a descriptor, so this process takes as many as it may.
-pub fn raise_limit_of_files() {
+/// A client costs descriptors, so this process takes as many as it may. Answers how many that are.
+pub fn raise_limit_of_files() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Without it the server holds fewer clients at once; the others wait.
     let _ = setrlimit(Resource::Nofile, limit);
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |files| files as usize)
 }

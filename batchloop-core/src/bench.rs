@@ -337,17 +337,22 @@ impl<A: Access> Bench<A> {
     /// that other drivers may have them, and so that they do not starve those who wait.
     #[inline(never)]
     fn gather_limited(&self, set: u16, point: &ProgramPoint, arrivals: Segment) -> Segment {
+        self.leave_at(set, arrivals);
+        if self.serves.contains(point.workload()) {
+            self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get))
+        } else {
+            Segment::EMPTY
+        }
+    }
+
+    /// The states of a segment go to the point of `set`, active.
+    pub(crate) fn leave_at(&self, set: u16, arrivals: Segment) {
         let arrivals = self.secure(arrivals);
         for at in arrivals.start()..arrivals.end() {
             self.frame.set_place(self.get(at).slot(), set);
         }
         self.put_back(arrivals);
         self.shrink(arrivals, 0);
-        if self.serves.contains(point.workload()) {
-            self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get))
-        } else {
-            Segment::EMPTY
-        }
     }
 
     /// Takes those at the entrance that may have been woken.

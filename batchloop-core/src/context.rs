@@ -11,7 +11,7 @@ use crate::{
     access::{Access, Local},
     batch::Batch,
     bench::Bench,
-    error::{Fault, Mismatch},
+    error::{Diverged, Fault, Mismatch, Site},
     point::ProgramPoint,
     trie::{self, Cursor},
 };
@@ -164,6 +164,58 @@ impl<'t, A: Access> Context<'t, A> {
     pub fn waiting<U: 'static>(&mut self, point: &'static ProgramPoint) -> Batch<'t, U, A> {
         let nobody = self.none();
         self.stage(point, nobody)
+    }
+
+    /// Brings states to a point of this scope that the turn has passed already. They are active there, so that the next
+    /// turn takes them: how a program has a loop, such as a connection with one request after the other.
+    ///
+    /// A point that the scope does not have is [`Fault::Diverged`], and a batch of another shape than those that wait
+    /// there [`Fault::Mismatch`]; then the states go back to their point.
+    ///
+    /// *Progress*: bounded by the batch and the stages of the scope.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// fn entry(cx: &mut Turn<'_, u32>) {
+    ///     let new = cx.arrivals();
+    ///     let count = point!("count");
+    ///     let counted = cx.stage(count, new).for_each(|rounds, _| *rounds += 1);
+    ///     let (over, others) = counted.partition(|rounds, _| *rounds == 3);
+    ///     over.release();
+    ///     cx.again(count, others);
+    /// }
+    /// # let machine: Machine<u32> = Machine::heap(Capacity::slots(4));
+    /// # machine.allocate(0).unwrap();
+    /// # let mut driver = machine.driver().unwrap();
+    /// # for live in [1, 1, 0] {
+    /// #     driver.turn(entry).unwrap();
+    /// #     assert_eq!(machine.live(), live);
+    /// # }
+    /// ```
+    #[doc(alias = "goto")]
+    pub fn again<U>(&mut self, point: &'static ProgramPoint, batch: Batch<'t, U, A>) {
+        if batch.is_empty() {
+            return;
+        }
+        let Some(node) = self.cursor.known(self.bench.frame, point) else {
+            let (expected, iteration) = (None, 0);
+            let found = Site { point, iteration };
+            self.bench
+                .report(Fault::Diverged(Diverged { expected, found }));
+            return;
+        };
+        match trie::bind(self.bench.frame, node, point, batch.shape()) {
+            Ok(Some((set, bound))) if bound == batch.shape() => {
+                self.bench.leave_at(set, batch.into_segment());
+            }
+            Ok(Some((_, bound))) => self.bench.report(Fault::Mismatch(Mismatch {
+                expected: self.bench.frame.shape_name(bound),
+                found: self.bench.frame.shape_name(batch.shape()),
+            })),
+            // A batch that has states has a shape.
+            Ok(None) => {}
+            Err(fault) => self.bench.report(fault),
+        }
     }
 
     /// A batch with nothing in it.

@@ -287,6 +287,13 @@ impl Cursor {
         Ok(Visit { node, diverged })
     }
 
+    /// The child with this point that some traversal has visited.
+    pub(crate) fn known(&self, frame: &Frame, point: &'static ProgramPoint) -> Option<u16> {
+        let parent = frame.nodes.get(self.parent as usize)?;
+        let first = parent.first_child.load(Ordering::Acquire);
+        find(frame, first, point, 0).map(|(node, _)| node)
+    }
+
     /// The traversal leaves this node; counts what it did not visit.
     #[inline]
     pub(crate) fn leave(&self, frame: &Frame) {

@@ -263,3 +263,87 @@ fn a_point_moves_even_if_there_is_no_room_to_spare() {
     });
     assert_eq!(turn, Ok(Progress::More));
 }
+
+/// Three rounds through two points, the second of which they wait at for a wake.
+#[test]
+fn a_program_may_have_a_loop() {
+    let machine: Machine<u32> = Machine::heap(Capacity::slots(9).points(2).scopes(0).batch(4));
+    let mut driver = machine.driver().unwrap();
+    for number in 0..9 {
+        machine.allocate(number).unwrap();
+    }
+    let mut rounds = [0; 9];
+    while machine.live() > 0 {
+        let turn = driver.turn(|cx| {
+            let new = cx.arrivals();
+            let first = point!("first");
+            let counted = cx.stage(first, new).for_each(|number, _| {
+                rounds[*number as usize] += 1;
+            });
+            let woken = cx.stage(point!("second"), counted).advance(|_, me| {
+                match me.events().contains(Events::READABLE) {
+                    true => Step::Next,
+                    false => Step::Wait,
+                }
+            });
+            let (over, others) = woken.partition(|number, _| rounds[*number as usize] == 3);
+            over.release();
+            cx.again(first, others);
+        });
+        if turn.unwrap() == Progress::Quiet {
+            let text = machine.dump().to_string();
+            assert!(!text.contains("waits at \"first\""), "{text}");
+            for handle in machine.handles() {
+                machine.post(handle, Events::READABLE).unwrap();
+            }
+        }
+    }
+    assert_eq!(rounds, [3; 9]);
+}
+
+#[test]
+fn a_way_back_leads_to_a_point_of_the_same_scope_and_shape() {
+    let machine: Machine<(u32, u8)> = Machine::heap(Capacity::slots(2).points(2).scopes(1));
+    let mut driver = machine.driver().unwrap();
+    machine.allocate((0, 0)).unwrap();
+    let (outer, inner) = (point!("outer"), point!("inner"));
+    let mut turn = |back: &'static ProgramPoint| {
+        driver.turn(|cx| {
+            let new = cx.arrivals();
+            let all = cx.stage(outer, new).for_each(|state, _| state.0 += 1);
+            let field = field!((u32, u8), 1);
+            let all = cx.scope(point!("scope"), 0, |cx| {
+                cx.stage(inner, all.project(field))
+                    .for_each(|_, _| {})
+                    .unproject(field)
+            });
+            cx.again(back, all);
+        })
+    };
+    turn(outer).unwrap();
+    let (expected, iteration) = (None, 0);
+    let found = Site {
+        point: inner,
+        iteration,
+    };
+    let diverged = Fault::Diverged(Diverged { expected, found });
+    assert_eq!(turn(inner), Err(diverged));
+    assert_eq!(machine.live(), 1);
+    let text = machine.dump().to_string();
+    assert!(text.contains("\"inner\""), "it went back there: {text}");
+}
+
+#[test]
+fn a_way_back_is_no_way_to_another_shape() {
+    let machine: Machine<(u32, u8)> = Machine::heap(Capacity::slots(2).points(2).scopes(0));
+    let mut driver = machine.driver().unwrap();
+    machine.allocate((0, 0)).unwrap();
+    let turn = driver.turn(|cx| {
+        let new = cx.arrivals();
+        let whole = point!("whole");
+        let all = cx.stage(whole, new).for_each(|_, _| {});
+        cx.again(whole, all.project(field!((u32, u8), 1)));
+    });
+    assert!(matches!(turn, Err(Fault::Mismatch(_))), "{turn:?}");
+    assert_eq!(machine.live(), 1);
+}

@@ -277,13 +277,16 @@ impl Server {
                 }
             }
         }
-        note(&format!(
-            "kv: {} clients, {} commands, {} keys, {} cut off",
-            self.listener.accepted().clients,
-            self.database.commands,
-            self.database.store.len(),
-            machine.live()
-        ));
+        note(
+            "kv",
+            &format!(
+                "{} clients, {} commands, {} keys, {} cut off",
+                self.listener.accepted().clients,
+                self.database.commands,
+                self.database.store.len(),
+                machine.live()
+            ),
+        );
         Ok(())
     }
 }
@@ -323,7 +326,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            note(&format!("kv: {error}"));
+            note("kv", &error.to_string());
             ExitCode::from(2)
         }
     }

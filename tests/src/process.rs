@@ -1,9 +1,9 @@
 //! Runs the examples as processes.
 
 use std::env;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,5 +73,26 @@ pub fn finish(mut child: Child) -> Output {
         status,
         stdout,
         stderr,
+    }
+}
+
+/// Runs a program that comes from elsewhere, to its end.
+///
+/// # Panics
+///
+/// If it is not there, or hangs: a test that needs it must not pass without.
+pub fn foreign(name: &str, package: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(name);
+    command.args(arguments).stdin(Stdio::null());
+    match command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+    {
+        Ok(child) => finish(child),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            panic!("{name} is missing; on Debian it is in the package {package}")
+        }
+        Err(error) => panic!("{name}: {error}"),
     }
 }
