@@ -122,7 +122,8 @@ impl Answer {
     }
 }
 
-/// The head of an answer while it is written. It fits into any buffer: what it has of the request is the target alone.
+/// The head of an answer while it is written. What it has of the request is the target alone, with at most three bytes
+/// for each of it; so it is shorter than a piece of a file.
 struct Head<'p> {
     bytes: Vec<u8>,
     is_old: bool,

@@ -11,7 +11,8 @@
 //!
 //! A client has `--timeout` seconds (30 if it is not given) for the head of a request and for its body, may say
 //! nothing for as long between two requests, and may as long take nothing of an answer. Files are read in pieces, when
-//! the socket takes them: a client that does not read costs a slot and its two descriptors, and no buffer.
+//! the socket takes them: a client that does not read costs a slot and its two descriptors, and no buffer. Reading is part
+//! of the loop, so it is for files that are in memory, or on a disk that is faster than the clients.
 //!
 //! `--slots` clients (1024 if it is not given) are served at once, or as many as the limit of open files allows; the
 //! others wait in the kernel's queue until one leaves. SIGINT or SIGTERM stops accepting, finishes the answers that
