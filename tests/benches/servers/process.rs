@@ -97,7 +97,7 @@ pub(crate) fn count_calls(server: &Process, time: Duration) -> Option<Calls> {
     let perf = Command::new("perf")
         .args(["stat", "-x", ",", "-e", "raw_syscalls:sys_enter"])
         .args(["--delay", "500", "--timeout"])
-        .arg((500 + time.as_millis()).to_string())
+        .arg(time.as_millis().to_string())
         .args(["-p", &server.id().to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
