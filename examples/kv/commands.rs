@@ -295,8 +295,8 @@ impl Call<'_> {
             }
         };
         let store = &mut self.database.store;
-        let is_there = store.contains(key);
-        let is_refused = only_new && is_there || only_old && !is_there;
+        let is_conditional = only_new || only_old;
+        let is_refused = is_conditional && store.contains(key) == only_new;
         let start = self.replies.0.len();
         match (gives, is_refused) {
             (true, _) => self.reply_with(key),

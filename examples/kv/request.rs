@@ -224,15 +224,19 @@ pub(crate) fn integer(digits: &[u8]) -> Option<i64> {
     if !is_canonical || digits.len() > 19 {
         return None;
     }
-    let mut value = 0_i128;
+    // 19 digits fit into an unsigned word.
+    let mut value = 0_u64;
     for digit in digits {
         let digit = digit.wrapping_sub(b'0');
         if digit > 9 {
             return None;
         }
-        value = 10 * value + i128::from(digit);
+        value = 10 * value + u64::from(digit);
     }
-    i64::try_from(if is_negative { -value } else { value }).ok()
+    match is_negative {
+        true => 0_i64.checked_sub_unsigned(value),
+        false => i64::try_from(value).ok(),
+    }
 }
 
 /// Takes one word of a line, with quotes and what they may contain. Answers the rest; none if the quotes are wrong.

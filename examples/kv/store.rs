@@ -1,9 +1,8 @@
 //! What the server remembers: keys, their values, and when they are forgotten.
 
-use std::{
-    collections::{BTreeSet, HashMap, hash_map},
-    rc::Rc,
-};
+use std::{collections::BTreeSet, rc::Rc};
+
+use hashbrown::HashMap;
 
 /// What a key costs beside its own bytes and its value's, about.
 const OVERHEAD: usize = 96;
@@ -17,6 +16,12 @@ struct Entry {
     value: Vec<u8>,
     /// In milliseconds of the clock; `None` is for ever.
     expires: Option<u64>,
+}
+
+impl Entry {
+    fn is_live(&self, now: u64) -> bool {
+        self.expires.is_none_or(|expires| expires > now)
+    }
 }
 
 /// Keys and values, with the time given from outside.
@@ -81,26 +86,17 @@ impl Store {
         }
     }
 
-    fn live(&mut self, key: &[u8]) -> Option<&mut Entry> {
-        let is_over = |entry: &Entry| entry.expires.is_some_and(|expires| expires <= self.now);
-        if is_over(self.entries.get(key)?) {
-            self.remove(key);
-            return None;
-        }
-        self.entries.get_mut(key)
-    }
-
-    pub(crate) fn get(&mut self, key: &[u8]) -> Option<&[u8]> {
+    /// One whose time is over is not there, though it is forgotten later.
+    fn live(&self, key: &[u8]) -> Option<&Entry> {
         let entry = self.entries.get(key)?;
-        if entry.expires.is_some_and(|expires| expires <= self.now) {
-            self.remove(key);
-            return None;
-        }
-        // Looked up again only because the borrow checker cannot see that nothing was removed.
-        self.entries.get(key).map(|entry| entry.value.as_slice())
+        entry.is_live(self.now).then_some(entry)
     }
 
-    pub(crate) fn contains(&mut self, key: &[u8]) -> bool {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.live(key).map(|entry| entry.value.as_slice())
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
         self.live(key).is_some()
     }
 
@@ -171,7 +167,9 @@ impl Store {
 
     /// Sets when a key is forgotten. Answers whether there is such a key.
     pub(crate) fn expire_at(&mut self, key: &[u8], expires: Option<u64>) -> bool {
-        let Some(entry) = self.live(key) else {
+        let now = self.now;
+        let entry = self.entries.get_mut(key);
+        let Some(entry) = entry.filter(|entry| entry.is_live(now)) else {
             return false;
         };
         let before = std::mem::replace(&mut entry.expires, expires);
@@ -180,7 +178,7 @@ impl Store {
     }
 
     /// None for a key that is not there; then, for one without a time, another none.
-    pub(crate) fn expiry(&mut self, key: &[u8]) -> Option<Option<u64>> {
+    pub(crate) fn expiry(&self, key: &[u8]) -> Option<Option<u64>> {
         self.live(key).map(|entry| entry.expires)
     }
 
@@ -205,9 +203,11 @@ impl Store {
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        let live = |entry: &Entry| entry.expires.is_none_or(|expires| expires > self.now);
-        let entries: hash_map::Iter<'_, Key, Entry> = self.entries.iter();
-        entries.filter_map(move |(key, entry)| live(entry).then_some(&**key))
+        let live = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.is_live(self.now));
+        live.map(|(key, _)| &**key)
     }
 }
 
