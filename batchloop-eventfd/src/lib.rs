@@ -95,6 +95,12 @@
 //! whatever other drivers there are, no change is slept through, and the wait needs no time-out. Loom models of it are
 //! in `bell.rs` here and in core's `tests/loom/sleep.rs`.
 //!
+//! # io_uring
+//!
+//! With the feature `uring`, `Multiplexer::with_uring` makes a multiplexer whose [attached](Registry::attach) streams go
+//! through one io_uring: what a turn sends is queued, and the thread's wait submits it, in one system call. The program
+//! is the same. See there for its limits.
+//!
 //! # Limits
 //!
 //! * A multiplexer stays on its thread, and does not cross a fork: a child that goes on without exec would share its

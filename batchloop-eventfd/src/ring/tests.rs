@@ -1,6 +1,7 @@
 //! The ring with sockets, from the outside.
 
 use std::{
+    env,
     io::{Read, Write},
     os::unix::net::UnixStream,
     sync::OnceLock,
@@ -10,6 +11,7 @@ use std::{
 
 use batchloop_core::{Capacity, Driver, Handle, Machine, Step, Turn, point};
 use proptest::prelude::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{Multiplexer, Polled, Received, Registry, Stream};
 
@@ -54,15 +56,20 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn new() -> Self {
+    /// None where the tester says that there is no io_uring.
+    fn new() -> Option<Self> {
+        if env::var_os("BATCHLOOP_WITHOUT_URING").is_some() {
+            return None;
+        }
         let machine = Machine::heap(Capacity::slots(100));
-        let mut multiplexer = Multiplexer::with_uring().unwrap();
-        Fixture {
+        let mut multiplexer = Multiplexer::with_uring()
+            .unwrap_or_else(|error| panic!("{error}; see BATCHLOOP_WITHOUT_URING in the README"));
+        Some(Fixture {
             machine,
             driver: machine.driver().unwrap(),
             registry: multiplexer.add(machine).unwrap(),
             multiplexer,
-        }
+        })
     }
 
     fn connect(&mut self) -> (Handle<State>, UnixStream) {
@@ -114,7 +121,9 @@ fn numbers(length: usize) -> Vec<u8> {
 
 #[test]
 fn what_comes_is_received_in_order_to_its_end() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
     let (state, mut peer) = fixture.connect();
     let bytes = numbers(3 << 20);
     let sent = bytes.clone();
@@ -128,7 +137,9 @@ fn what_comes_is_received_in_order_to_its_end() {
 
 #[test]
 fn what_nobody_takes_is_bounded_and_not_lost() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
     let (state, mut peer) = fixture.connect();
     let (other, mut talker) = fixture.connect();
     let bytes = numbers(1 << 20);
@@ -160,7 +171,9 @@ fn what_nobody_takes_is_bounded_and_not_lost() {
 
 #[test]
 fn what_is_sent_arrives_though_the_state_has_ended() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
     let (state, mut peer) = fixture.connect();
     let bytes = numbers(60_000);
     let sent = fixture.look(state, |state| state.stream.send(&bytes).unwrap());
@@ -180,7 +193,9 @@ fn what_is_sent_arrives_though_the_state_has_ended() {
 
 #[test]
 fn the_slots_next_tenant_hears_nothing_of_the_one_before() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
     let (first, mut peer) = fixture.connect();
     peer.write_all(b"hello").unwrap();
     fixture.brief_round();
@@ -205,7 +220,9 @@ fn the_slots_next_tenant_hears_nothing_of_the_one_before() {
 
 #[test]
 fn a_send_that_does_not_fit_is_taken_in_part_and_room_is_told() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
     let (state, peer) = fixture.connect();
     let bytes = numbers(2 << 20);
     let mut peer = peer.try_clone().unwrap();
@@ -234,7 +251,9 @@ fn a_send_that_does_not_fit_is_taken_in_part_and_room_is_told() {
 
 #[test]
 fn other_threads_send_while_the_ring_sleeps() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
     let (state, peer) = fixture.connect();
     fixture.brief_round();
     let bytes = numbers(1000);
@@ -270,7 +289,9 @@ fn other_threads_send_while_the_ring_sleeps() {
 
 #[test]
 fn a_stream_outlives_its_multiplexer_and_says_so() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
     let (state, mut peer) = fixture.connect();
     fixture.look(state, |state| state.stream.send(b"last").unwrap());
     drop(fixture.multiplexer);
@@ -324,18 +345,18 @@ struct Talk {
 }
 
 impl Talk {
-    fn new() -> Self {
-        let mut fixture = Fixture::new();
+    fn new() -> Option<Self> {
+        let mut fixture = Fixture::new()?;
         let (state, peer) = fixture.connect();
         peer.set_nonblocking(true).unwrap();
-        Talk {
+        Some(Talk {
             fixture,
             state,
             peer,
             all: all(),
             there: [0; 2],
             back: [0; 2],
-        }
+        })
     }
 
     fn act(&mut self, act: &Act) {
@@ -391,8 +412,45 @@ proptest! {
 
     #[test]
     fn both_directions_are_streams_of_bytes(acts in acts()) {
-        let mut talk = Talk::new();
+        let Some(mut talk) = Talk::new() else {
+            return Ok(());
+        };
         acts.iter().for_each(|act| talk.act(act));
         talk.finish();
+    }
+}
+
+#[test]
+fn the_ring_is_one_descriptor_for_another_loop() {
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
+    let (state, mut peer) = fixture.connect();
+    let settle = |fixture: &mut Fixture| loop {
+        fixture.driver.turn(|cx| entry(cx, true)).unwrap();
+        let drivers = [fixture.driver.watch()];
+        if fixture.multiplexer.settle(&drivers).unwrap() {
+            return;
+        }
+    };
+    let is_readable = |fixture: &Fixture, patience: Duration| {
+        let mut fds = [PollFd::new(&fixture.multiplexer, PollFlags::IN)];
+        let patience = Timespec {
+            tv_sec: patience.as_secs() as i64,
+            tv_nsec: patience.subsec_nanos().into(),
+        };
+        poll(&mut fds, Some(&patience)).unwrap() > 0
+    };
+    for round in 1..=3 {
+        settle(&mut fixture);
+        assert!(!is_readable(&fixture, Duration::from_millis(20)));
+        peer.write_all(b"x").unwrap();
+        assert!(is_readable(&fixture, Duration::from_secs(60)));
+        settle(&mut fixture);
+        assert_eq!(fixture.look(state, |state| state.received.len()), round);
+        // So is a wake from elsewhere.
+        let waker = fixture.machine.waker(state);
+        thread::spawn(move || waker.wake()).join().unwrap().unwrap();
+        assert!(is_readable(&fixture, Duration::from_secs(60)));
     }
 }
