@@ -15,19 +15,15 @@
 
 use std::{
     error::Error,
-    io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    io::{self, Write},
     process::ExitCode,
-    thread,
     time::Duration,
 };
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
-use batchloop_examples::Backend;
-use batchloop_std::{dump_all, register};
-use rustix::process::{Resource, getrlimit, setrlimit};
-use signal_hook::consts::SIGUSR1;
+use batchloop_examples::{Backend, dump_on_signal, note, raise_limit_of_files};
+use batchloop_std::register;
 
 /// How long the last clients get for reading what is owed to them.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -126,7 +122,7 @@ impl Server {
         {
             driver.turn(|cx| entry(cx, &mut self))?;
             if !warned && self.listener.accepted().no_descriptor > 0 {
-                note("too many open files; clients wait until one leaves");
+                note("echo: too many open files; clients wait until one leaves");
                 warned = true;
             }
             let deadlines = [self.shutdown.deadline(), self.listener.deadline()];
@@ -141,32 +137,13 @@ impl Server {
             }
         }
         note(&format!(
-            "{} clients, {} bytes sent back, {} cut off",
+            "echo: {} clients, {} bytes sent back, {} cut off",
             self.listener.accepted().clients,
             self.bytes,
             machine.live()
         ));
         Ok(())
     }
-}
-
-/// Says one line on standard error, and goes on if nobody can hear it there.
-fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "echo: {}", text.replace('\n', "\\n"));
-}
-
-/// Prints what the whole system is doing, whenever SIGUSR1 comes, on a thread of its own: nobody waits for it.
-fn dump_on_signal() -> io::Result<()> {
-    let (mut signals, sender) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(SIGUSR1, sender)?;
-    let dumping = move || {
-        while let Ok(1..) = signals.read(&mut [0]) {
-            // Nobody may hear it there.
-            let _ = write!(io::stderr(), "{}", dump_all());
-        }
-    };
-    thread::Builder::new().name("dump".into()).spawn(dumping)?;
-    Ok(())
 }
 
 fn start(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -192,14 +169,6 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
         bytes: 0,
     };
     server.run(machine, multiplexer)
-}
-
-/// A client costs a descriptor, so this process takes as many as it may.
-fn raise_limit_of_files() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Without it the server holds fewer clients at once; the others wait.
-    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 const USAGE: &str = "usage: echo ADDRESS:PORT [--slots N] [--backend epoll|uring]";
@@ -249,7 +218,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            note(&error.to_string());
+            note(&format!("echo: {error}"));
             ExitCode::from(2)
         }
     }
