@@ -143,7 +143,7 @@ impl Ring {
             let entered = self.queue.enter(wait)?;
             let epoll = self.collect();
             let is_over = wait == Wait::Not || entered == Entered::Over;
-            if epoll || is_over || !self.news.is_empty() {
+            if epoll || is_over || !self.news.is_empty() || self.shared.lock().has_ended {
                 return Ok(epoll);
             }
         }
