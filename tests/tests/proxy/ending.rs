@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use batchloop_tests::client::{assert_echoes, assert_same, numbers, receive, rest, send};
 use batchloop_tests::process::finish;
-use batchloop_tests::server::program;
+use batchloop_tests::server::{await_that, program};
 use rustix::process::Signal;
 
 use crate::failures::assert_reset;
@@ -56,6 +56,7 @@ fn an_upstream_is_below_its_client_in_the_dump() {
     for client in &clients {
         assert_echoes(client, "hello\n");
     }
+    await_that("nothing is under way", || proxy.is_asleep());
     proxy.signal(Signal::USR1);
     let lines = [(); 6].map(|()| proxy.note());
     let lines = lines.each_ref().map(|line| match line.find(" (") {
