@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use batchloop_core::{Access, Turn};
+use batchloop_core::{Access, Handle, Turn};
 use rustix::{
     io::Errno,
     net::{SocketFlags, accept_with, listen, sockopt},
@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Accepted {
     /// Clients that were accepted.
     pub clients: u64,
-    /// How often clients had to wait because there was no slot.
+    /// How often clients had to wait because there was no slot, or no other room that they need.
     pub no_slot: u64,
     /// How often clients had to wait because there was no descriptor, or no memory for it.
     pub no_descriptor: u64,
@@ -92,16 +92,37 @@ impl Listener {
         registry: &Registry,
         mut state: impl FnMut(Stream) -> T,
     ) {
+        let nothing_else = || Ok(Some(()));
+        self.accept_with(cx, registry, nothing_else, |stream, _, ()| state(stream));
+    }
+
+    /// As [`accept`](Self::accept), for clients that need more room than their slot: a slot of another machine, say, and a
+    /// descriptor.
+    ///
+    /// `room` is asked before each client is accepted. It answers `None` where there is none, and whoever gives some
+    /// back must ring a counter that this thread watches, as a slot does that is given back after a reservation
+    /// has failed. An error is a lack of descriptors. `state` gets the room, and the handle that the state will have.
+    pub fn accept_with<T, A: Access, R>(
+        &mut self,
+        cx: &Turn<'_, T, A>,
+        registry: &Registry,
+        mut room: impl FnMut() -> io::Result<Option<R>>,
+        mut state: impl FnMut(Stream, Handle<T>, R) -> T,
+    ) {
         if self.stopped || !self.waiting.is_ready() || self.lacks_a_descriptor(cx) {
             return;
         }
         for _ in 0..AT_ONCE {
             let Ok(slot) = cx.reserve() else {
-                if !matches!(self.pause, Some(Pause::NoSlot)) {
-                    self.accepted.no_slot += 1;
+                return self.wait_for_a_slot();
+            };
+            let room = match room() {
+                Ok(Some(room)) => room,
+                Ok(None) => return self.wait_for_a_slot(),
+                Err(_) => {
+                    drop(slot);
+                    return self.wait_for_a_descriptor(cx);
                 }
-                self.pause = Some(Pause::NoSlot);
-                return;
             };
             match accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => {
@@ -110,7 +131,8 @@ impl Listener {
                     match registry.attach(&mut stream, slot.handle().token()) {
                         Ok(()) => {
                             self.accepted.clients += 1;
-                            slot.commit(state(stream));
+                            let handle = slot.handle();
+                            slot.commit(state(stream, handle, room));
                         }
                         Err(_) => self.accepted.turned_away += 1,
                     }
@@ -122,10 +144,8 @@ impl Listener {
                 }
                 Err(error) if is_the_clients(error) => {}
                 Err(_) => {
-                    drop(slot);
-                    self.accepted.no_descriptor += 1;
-                    self.wait_for_a_descriptor(cx);
-                    return;
+                    drop((slot, room));
+                    return self.wait_for_a_descriptor(cx);
                 }
             }
         }
@@ -133,7 +153,15 @@ impl Listener {
         cx.machine().counter().ring();
     }
 
+    fn wait_for_a_slot(&mut self) {
+        if !matches!(self.pause, Some(Pause::NoSlot)) {
+            self.accepted.no_slot += 1;
+        }
+        self.pause = Some(Pause::NoSlot);
+    }
+
     fn wait_for_a_descriptor<T, A: Access>(&mut self, cx: &Turn<'_, T, A>) {
+        self.accepted.no_descriptor += 1;
         let retry = Instant::now() + RETRY;
         // Asked for first: what is given back later rings, and what was given back before is not counted as live.
         cx.machine().ring_when_freed();

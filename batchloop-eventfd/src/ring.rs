@@ -97,6 +97,14 @@ enum Entered {
     Over,
 }
 
+/// What has been completed, beside what states should know.
+struct Collected {
+    /// Epoll has something.
+    epoll: bool,
+    /// Something that the thread should look at.
+    is_news: bool,
+}
+
 /// The thread's side.
 pub(crate) struct Ring {
     queue: Queue,
@@ -141,10 +149,10 @@ impl Ring {
         loop {
             self.queue_plans(wait != Wait::Not);
             let entered = self.queue.enter(wait)?;
-            let epoll = self.collect();
+            let collected = self.collect();
             let is_over = wait == Wait::Not || entered == Entered::Over;
-            if epoll || is_over || !self.news.is_empty() {
-                return Ok(epoll);
+            if is_over || collected.is_news || !self.news.is_empty() {
+                return Ok(collected.epoll);
             }
         }
     }
@@ -182,8 +190,8 @@ impl Ring {
         }
     }
 
-    /// Takes what has been completed. Answers whether epoll has something.
-    fn collect(&mut self) -> bool {
+    /// Takes what has been completed.
+    fn collect(&mut self) -> Collected {
         let mut connections = self.shared.lock();
         connections.sleeps = false;
         let mut epoll = false;
@@ -213,7 +221,10 @@ impl Ring {
             self.news
                 .extend(news.filter(|(_, events)| !events.is_empty()));
         }
-        epoll
+        Collected {
+            epoll,
+            is_news: epoll || connections.has_ended,
+        }
     }
 
     /// Ends all operations. Answers whether that is sure.

@@ -71,8 +71,12 @@ impl fmt::Debug for Signals {
 /// let mut listener = Listener::bind(&mut multiplexer, "127.0.0.1:8080")?;
 /// let mut shutdown = Shutdown::new(&mut multiplexer, Duration::from_secs(5))?;
 /// let mut driver = machine.driver()?;
-/// while !shutdown.is_over(machine.live()) {
+/// loop {
 ///     driver.turn(|cx| entry(cx, &mut listener))?;
+///     // Before the sleep, which would go on after the last client has left.
+///     if shutdown.is_over(machine.live()) {
+///         break;
+///     }
 ///     let deadline = [shutdown.deadline(), listener.deadline()].into_iter().flatten().min();
 ///     multiplexer.poll(&[driver.watch()], deadline)?;
 ///     if shutdown.begins() {
@@ -128,6 +132,8 @@ impl Shutdown {
     }
 
     /// Whether to end now: the end has begun, and nobody lives, or the time is over.
+    ///
+    /// To be asked between the turn, in which the last one may leave, and the sleep: a state that ends rings nothing.
     pub fn is_over(&self, live: usize) -> bool {
         let until = self.until;
         until.is_some_and(|until| live == 0 || Instant::now() >= until)

@@ -313,13 +313,14 @@ impl Server {
     ) -> Result<(), Box<dyn Error>> {
         let mut driver = machine.driver()?;
         let mut warned = false;
-        while !self
-            .shutdown
-            .is_over(machine.live() + multiplexer.lingering())
-        {
+        loop {
             self.look_at_clock();
             self.deadlines.expire(self.now, &machine);
             driver.turn(|cx| entry(cx, &mut self))?;
+            let left = machine.live() + multiplexer.lingering();
+            if self.shutdown.is_over(left) {
+                break;
+            }
             if !warned && self.listener.accepted().no_descriptor > 0 {
                 note("http", "too many open files; clients wait until one leaves");
                 warned = true;

@@ -262,12 +262,13 @@ impl Server {
         mut multiplexer: Multiplexer,
     ) -> Result<(), Box<dyn Error>> {
         let mut driver = machine.driver()?;
-        while !self
-            .shutdown
-            .is_over(machine.live() + multiplexer.lingering())
-        {
+        loop {
             self.keep_time(machine.live());
             driver.turn(|cx| entry(cx, &mut self))?;
+            let left = machine.live() + multiplexer.lingering();
+            if self.shutdown.is_over(left) {
+                break;
+            }
             multiplexer.poll(&[driver.watch()], self.deadline())?;
             if self.shutdown.begins() {
                 self.listener.stop();

@@ -90,6 +90,8 @@ pub(crate) struct Connections {
     planning: Vec<Name>,
     /// Those that have buffers of the kernel.
     lent: Vec<Name>,
+    /// Whether a connection without a user has ended since plans were made: somebody may wait for the last of them.
+    pub(crate) has_ended: bool,
     /// Whether the ring's thread has gone to sleep, or is about to.
     pub(crate) sleeps: bool,
     /// Whether the ring is no more.
@@ -103,7 +105,7 @@ impl Connections {
         Ok(name)
     }
 
-    /// Works on a connection, if it is still there, and notes that it may have plans now.
+    /// Works on a connection, if it is still there, and notes that it may have plans now. One that is over is closed.
     fn with<R>(
         &mut self,
         name: Name,
@@ -111,7 +113,10 @@ impl Connections {
     ) -> Option<R> {
         let connection = self.table.get(name)?;
         let answer = work(connection, &mut self.buffers);
-        if connection.has_plans() && !mem::replace(&mut connection.is_planning, true) {
+        if connection.is_over() {
+            self.table.remove(name);
+            self.has_ended = true;
+        } else if connection.has_plans() && !mem::replace(&mut connection.is_planning, true) {
             self.planning.push(name);
         }
         Some(answer)
@@ -119,6 +124,7 @@ impl Connections {
 
     /// Hands out all that is to be queued for the kernel, and takes the buffers back that it had lent.
     pub(crate) fn plan(&mut self, mut queue: impl FnMut(Name, RawFd, Operation<'_>)) {
+        self.has_ended = false;
         for name in self.lent.drain(..) {
             if let Some(connection) = self.table.get(name) {
                 connection.keep(&mut self.buffers);
@@ -131,9 +137,6 @@ impl Connections {
             connection.is_planning = false;
             let fd = connection.socket.as_raw_fd();
             connection.plan(|operation| queue(name, fd, operation));
-            if connection.is_over() {
-                self.table.remove(name);
-            }
         }
     }
 
@@ -201,6 +204,7 @@ impl Shared {
                 buffers: Buffers::new(),
                 planning: Vec::new(),
                 lent: Vec::new(),
+                has_ended: false,
                 sleeps: false,
                 is_gone: false,
             }),

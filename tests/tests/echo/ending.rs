@@ -91,37 +91,56 @@ fn assert_cut_off(server: Server, clients: usize) {
     assert!(is_summary, "{notes:?}");
 }
 
+/// Whether one of several tries took clearly less than the 5 seconds of grace: a busy machine may need some of them for
+/// something else, but hardly each time.
+fn is_soon(attempt: impl Fn()) -> bool {
+    (0..5).any(|_| {
+        let begin = Instant::now();
+        attempt();
+        begin.elapsed() < Duration::from_secs(4)
+    })
+}
+
+#[test]
+fn it_ends_when_the_last_client_has_left() {
+    let ends_soon = is_soon(|| {
+        let server = Server::start("echo", &[]);
+        let idle = server.connect();
+        assert_echoes(&idle, "hello\n");
+        assert_eq!(server.stop(), summary(1, 6, 0));
+    });
+    assert!(ends_soon, "it has waited until the time was over");
+}
+
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    // A busy machine may need these seconds for something else, but hardly each time.
-    const LONGEST: Duration = Duration::from_secs(5);
-    let is_at_once = (0..5).any(|_| {
+    let ends_soon = is_soon(|| {
         let server = Server::start("echo", &[]);
         let idle = server.connect();
         assert_echoes(&idle, "hello\n");
         let owed = client_that_is_owed(&server);
-        let begin = Instant::now();
         server.signal(Signal::TERM);
         assert_eq!(rest(&idle), b"");
         server.signal(Signal::INT);
         assert_cut_off(server, 2);
         drop(owed);
-        begin.elapsed() < LONGEST
     });
-    assert!(is_at_once, "it has waited until the time was over");
+    assert!(ends_soon, "it has waited until the time was over");
 }
 
 #[test]
 fn two_signals_at_the_same_time_are_a_second_one() {
-    let server = Server::start("echo", &[]);
-    let idle = server.connect();
-    assert_echoes(&idle, "hello\n");
-    server.hold();
-    for signal in [Signal::TERM, Signal::INT, Signal::CONT] {
-        server.signal(signal);
-    }
-    assert_eq!(server.end(), summary(1, 6, 1));
-    assert_eq!(rest(&idle), b"");
+    let ends_soon = is_soon(|| {
+        let server = Server::start("echo", &[]);
+        let owed = client_that_is_owed(&server);
+        server.hold();
+        for signal in [Signal::TERM, Signal::INT, Signal::CONT] {
+            server.signal(signal);
+        }
+        assert_cut_off(server, 1);
+        drop(owed);
+    });
+    assert!(ends_soon, "it has waited until the time was over");
 }
 
 #[test]
