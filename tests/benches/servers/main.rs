@@ -14,6 +14,7 @@ mod clients;
 mod peers;
 mod process;
 mod redis;
+mod wakes;
 
 use std::{env, time::Duration};
 
@@ -130,6 +131,7 @@ fn main() {
     }
     println!("{}", process::machine());
     process::pin(0, 1);
+    wakes::wakes();
     echo_servers(50);
     echo_servers(500);
     redis::servers();
