@@ -62,8 +62,16 @@ impl Board for Here {
         registers::listen();
     }
 
+    fn deafen() {
+        registers::deafen();
+    }
+
     fn receive() -> Option<u8> {
         registers::receive()
+    }
+
+    fn can_send() -> bool {
+        registers::can_send()
     }
 
     fn send(byte: u8) {

@@ -62,12 +62,20 @@ pub(crate) fn listen() {
     INTERRUPTS.write(RECEIVED);
 }
 
+pub(crate) fn deafen() {
+    INTERRUPTS.write(0);
+}
+
 pub(crate) fn receive() -> Option<u8> {
     let empty = FLAGS.read() & NOTHING_RECEIVED != 0;
     (!empty).then(|| DATA.read() as u8)
 }
 
+pub(crate) fn can_send() -> bool {
+    FLAGS.read() & CANNOT_SEND == 0
+}
+
 pub(crate) fn send(byte: u8) {
-    while FLAGS.read() & CANNOT_SEND != 0 {}
+    while !can_send() {}
     DATA.write(u32::from(byte));
 }

@@ -6,12 +6,16 @@ use firmware::Register;
 const BASE: usize = 0x4000_4000;
 #[cfg(feature = "mps2-an386")]
 pub(crate) const IRQ: usize = 0;
+#[cfg(feature = "mps2-an386")]
+pub(crate) const HERTZ: u32 = 25_000_000;
 
 /// Its secure alias.
 #[cfg(feature = "mps2-an505")]
 const BASE: usize = 0x5020_0000;
 #[cfg(feature = "mps2-an505")]
 pub(crate) const IRQ: usize = 32;
+#[cfg(feature = "mps2-an505")]
+pub(crate) const HERTZ: u32 = 20_000_000;
 
 // SAFETY: B1: UART0, data.
 const DATA: Register = unsafe { Register::at(BASE) };
@@ -26,11 +30,16 @@ const DIVIDER: Register = unsafe { Register::at(BASE + 16) };
 
 const CANNOT_SEND: u32 = 1 << 0;
 const RECEIVED: u32 = 1 << 1;
-const BOTH_WAYS_AND_RECEIVE_INTERRUPT: u32 = 1 << 0 | 1 << 1 | 1 << 3;
+const BOTH_WAYS: u32 = 1 << 0 | 1 << 1;
+const RECEIVE_INTERRUPT: u32 = 1 << 3;
 
 pub(crate) fn listen() {
     DIVIDER.write(16);
-    CONTROL.write(BOTH_WAYS_AND_RECEIVE_INTERRUPT);
+    CONTROL.write(BOTH_WAYS | RECEIVE_INTERRUPT);
+}
+
+pub(crate) fn deafen() {
+    CONTROL.write(BOTH_WAYS);
 }
 
 pub(crate) fn receive() -> Option<u8> {
@@ -39,7 +48,11 @@ pub(crate) fn receive() -> Option<u8> {
     received.then(|| DATA.read() as u8)
 }
 
+pub(crate) fn can_send() -> bool {
+    STATE.read() & CANNOT_SEND == 0
+}
+
 pub(crate) fn send(byte: u8) {
-    while STATE.read() & CANNOT_SEND != 0 {}
+    while !can_send() {}
     DATA.write(u32::from(byte));
 }

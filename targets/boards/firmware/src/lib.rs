@@ -14,19 +14,25 @@
 //!   never returns.
 #![no_std]
 
+mod clock;
 mod idle;
 mod last_words;
 mod mailbox;
 mod programs;
+mod receiver;
 mod register;
 
 pub use idle::Sleep;
 #[doc(hidden)]
 pub use last_words::LastWords;
 pub use mailbox::on_interrupt;
-pub use programs::{dying, empty, minimal, on_receive, panicked, serial, sleep, suite};
+pub use programs::{dying, empty, gateway, minimal, panicked, serial, sleep, suite};
+pub use receiver::on_receive;
 pub use register::Register;
 pub use semihosting;
+
+/// How long an alarm takes, in milliseconds.
+pub const ALARM: u32 = 4;
 
 /// What the programs need of a board.
 pub trait Board: 'static {
@@ -36,18 +42,26 @@ pub trait Board: 'static {
     /// Makes the interrupt pending whose handler calls [`on_interrupt`].
     fn pend();
 
-    /// Makes the same interrupt pending later: some milliseconds from now.
+    /// Makes the same interrupt pending later: [`ALARM`] from now.
     fn alarm();
 
     /// Sleeps until an interrupt is pending, also if interrupts are held back: `WFI`.
     fn wait();
 
-    /// Lets the serial line's receive interrupt through; its handler calls [`on_receive`].
+    /// Lets the serial line's receive interrupt through; its handler calls [`on_receive`]. What was received before may
+    /// make none.
     fn listen();
+
+    /// Holds that interrupt back. What is not received stays in the serial line, which stops the sender when it is full
+    /// if it has a way to.
+    fn deafen();
 
     /// A byte that the serial line has received.
     fn receive() -> Option<u8>;
 
-    /// Sends a byte on the serial line.
+    /// Whether the serial line takes a byte now.
+    fn can_send() -> bool;
+
+    /// Sends a byte on the serial line; waits until it takes one.
     fn send(byte: u8);
 }
