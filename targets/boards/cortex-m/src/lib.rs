@@ -9,7 +9,7 @@ mod serial;
 
 use cortex_m::{asm, peripheral::SCB};
 use cortex_m_rt::exception;
-use firmware::{ALARM, Board};
+use firmware::{ALARM, Board, Interrupts};
 
 #[doc(hidden)]
 pub use {cortex_m_rt, firmware};
@@ -73,13 +73,11 @@ impl Board for Here {
         asm::wfi();
     }
 
-    fn listen() {
-        serial::listen();
-        registers::NVIC_ISER[serial::IRQ / 32].write(1 << (serial::IRQ % 32));
-    }
-
-    fn deafen() {
-        serial::deafen();
+    fn listen(interrupts: Interrupts) {
+        serial::listen(interrupts);
+        for irq in serial::IRQS {
+            registers::NVIC_ISER[irq / 32].write(1 << (irq % 32));
+        }
     }
 
     fn receive() -> Option<u8> {

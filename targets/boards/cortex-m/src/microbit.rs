@@ -2,9 +2,9 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use firmware::Register;
+use firmware::{Interrupts, Register};
 
-pub(crate) const IRQ: usize = 2;
+pub(crate) const IRQS: [usize; 1] = [2];
 pub(crate) const HERTZ: u32 = 16_000_000;
 
 // SAFETY: B1: UART0 of the nRF51, task: start to receive.
@@ -26,20 +26,18 @@ const RECEIVE: Register = unsafe { Register::at(0x4000_2518) };
 // SAFETY: B1: UART0, the byte to send.
 const SEND: Register = unsafe { Register::at(0x4000_251C) };
 
-const OF_RECEIVED: u32 = 1 << 2;
+const ALL: u32 = 1 << 2 | 1 << 7;
 
 /// Whether a byte has ever been sent: before, there is no event to wait for.
 static HAS_SENT: AtomicBool = AtomicBool::new(false);
 
-pub(crate) fn listen() {
+pub(crate) fn listen(interrupts: Interrupts) {
     ENABLE.write(4);
     START_RECEIVING.write(1);
     START_SENDING.write(1);
-    INTERRUPTS.write(OF_RECEIVED);
-}
-
-pub(crate) fn deafen() {
-    NO_INTERRUPTS.write(OF_RECEIVED);
+    let (received, can_send) = (interrupts.received, interrupts.can_send);
+    NO_INTERRUPTS.write(ALL);
+    INTERRUPTS.write(u32::from(received) << 2 | u32::from(can_send) << 7);
 }
 
 pub(crate) fn receive() -> Option<u8> {

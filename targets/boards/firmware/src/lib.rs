@@ -17,17 +17,17 @@
 mod clock;
 mod idle;
 mod last_words;
+mod line;
 mod mailbox;
 mod programs;
-mod receiver;
 mod register;
 
 pub use idle::Sleep;
 #[doc(hidden)]
 pub use last_words::LastWords;
+pub use line::{Interrupts, on_serial};
 pub use mailbox::on_interrupt;
 pub use programs::{dying, empty, gateway, minimal, panicked, serial, sleep, suite};
-pub use receiver::on_receive;
 pub use register::Register;
 pub use semihosting;
 
@@ -48,13 +48,10 @@ pub trait Board: 'static {
     /// Sleeps until an interrupt is pending, also if interrupts are held back: `WFI`.
     fn wait();
 
-    /// Lets the serial line's receive interrupt through; its handler calls [`on_receive`]. What was received before may
-    /// make none.
-    fn listen();
-
-    /// Holds that interrupt back. What is not received stays in the serial line, which stops the sender when it is full
-    /// if it has a way to.
-    fn deafen();
+    /// Lets these interrupts of the serial line through, and no others; their handler calls [`on_serial`].
+    ///
+    /// What was so before need not make an interrupt: look after this call.
+    fn listen(interrupts: Interrupts);
 
     /// A byte that the serial line has received.
     fn receive() -> Option<u8>;

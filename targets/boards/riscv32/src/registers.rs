@@ -1,6 +1,6 @@
 //! The registers of the machine, and of the core.
 
-use firmware::Register;
+use firmware::{Interrupts, Register};
 use riscv::register::mie;
 
 // SAFETY: B1: CLINT, software interrupt of hart 0.
@@ -58,14 +58,11 @@ pub(crate) fn set_alarm(ticks: Option<u32>) {
     }
 }
 
-pub(crate) fn listen() {
+pub(crate) fn listen(interrupts: Interrupts) {
     PRIORITY.write(1);
     ENABLE.write(1 << SERIAL_LINE);
-    INTERRUPTS.write(RECEIVED);
-}
-
-pub(crate) fn deafen() {
-    INTERRUPTS.write(0);
+    let (received, can_send) = (interrupts.received, interrupts.can_send);
+    INTERRUPTS.write(u8::from(received) | u8::from(can_send) << 1);
 }
 
 pub(crate) fn receive() -> Option<u8> {

@@ -12,18 +12,18 @@
 //! `help` lists what an operator can ask. A line ends with CR, LF or both.
 //!
 //! Two machines share the core: [`sensor`] polls, and [`operator`] reads lines and answers them. Their entry points are
-//! where to begin; an exchange with a sensor is a sub-machine, [`exchange`]. Nothing is polled without need: the receive
-//! interrupt wakes the operator, a clock of alarms the sensors, and in between the core sleeps.
+//! where to begin; an exchange with a sensor is a sub-machine, [`exchange`]. The line's interrupts wake the operator, a
+//! clock of alarms wakes the sensors that are due, and in between the core sleeps.
 //!
 //! # Limits
 //!
 //! | limit | what happens at it |
 //! |---|---|
 //! | a line received: 64 bytes | the line is not obeyed, and an error says so |
-//! | bytes received and not read: 128 | the interrupt is held back; the line's flow control stops the sender |
+//! | bytes received and not read: 128 | no more are taken from the line, whose flow control stops the sender |
 //! | a line to send: 512 bytes | the rest is left out, and `...` stands for it |
 //! | bytes to send: 1024 | whose line does not fit waits, and nothing is lost; sensors ask before the operator is answered |
-//! | a line that takes no bytes | states go on until they have something to say; the core does not sleep |
+//! | a line that takes no bytes | states go on until they have something to say; an interrupt says when it does again |
 //! | an answer in 250 ms | two more tries, with pauses that double; then the sensor has failed, and is tried every 2 s |
 //! | an answer to a request that is over | it is counted and reported, and its value is not taken |
 //! | 2¹⁶ requests | their numbers begin again |
@@ -48,7 +48,7 @@ use self::{
     transmitter::{Line, NoRoom, Transmitter},
 };
 use super::end;
-use crate::{Board, LastWords, Sleep, clock, receiver};
+use crate::{Board, LastWords, Sleep, clock, line};
 
 /// Sensors on the bus; the first is `s1`.
 const SENSORS: usize = 8;
@@ -101,7 +101,7 @@ fn run<B: Board>() -> Result<(), Failure> {
     // The queue is empty.
     let (Ok(()) | Err(NoRoom)) = gateway.out.say(&Line::of(hello));
     clock::start::<B>(sensors.counter());
-    receiver::start::<B>(operators.waker(operator));
+    line::start::<B>(operators.waker(operator));
     loop {
         polling.turn(|cx| {
             gateway.now = clock::now();
@@ -116,9 +116,7 @@ fn run<B: Board>() -> Result<(), Failure> {
                 .try_for_each(|sensor| sensors.wake(sensor))?;
             operators.wake(operator)?;
         }
-        if gateway.out.is_empty() {
-            Sleep::<B>::of_all([polling.watch(), operating.watch()]);
-        }
+        Sleep::<B>::of_all([polling.watch(), operating.watch()]);
     }
 }
 

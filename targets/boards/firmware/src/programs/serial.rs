@@ -7,7 +7,7 @@ use heapless::String;
 use suite::Failure;
 
 use super::end;
-use crate::{Board, Sleep, receiver};
+use crate::{Board, Sleep, line};
 
 /// The serial line as a place to print to.
 struct Line<B>(core::marker::PhantomData<B>);
@@ -31,7 +31,7 @@ storage!(static READERS: Reader = Capacity::slots(1).points(2).scopes(0));
 impl Reader {
     /// Takes bytes until a line is complete.
     fn read<B: Board>(&mut self) -> Option<String<32>> {
-        while let Some(byte) = receiver::next::<B>() {
+        while let Some(byte) = line::receive::<B>() {
             match byte {
                 b'\n' => return Some(core::mem::take(&mut self.line)),
                 byte => {
@@ -69,7 +69,7 @@ fn run<B: Board>() -> Result<(), Failure> {
     let mut driver = machine.driver()?;
     let reader = machine.allocate(Reader::default())?;
     let out = &mut Line::<B>(core::marker::PhantomData);
-    receiver::start::<B>(machine.waker(reader));
+    line::start::<B>(machine.waker(reader));
     writeln!(out, "ready")?;
     // QEMU may have found the line deaf and gone to sleep itself. A timer makes it look again.
     B::alarm();

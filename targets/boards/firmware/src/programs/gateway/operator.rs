@@ -11,7 +11,7 @@ use super::{
     sensor::Sensor,
     transmitter::Line,
 };
-use crate::{Board, receiver};
+use crate::{Board, line};
 
 /// Bytes that are read before the sensors have their turn.
 const AT_ONCE: usize = 128;
@@ -38,17 +38,17 @@ enum Answer {
 
 /// The entry point of the operator's side.
 pub(super) fn entry<B: Board>(cx: &mut Turn<'_, Operator>, gateway: &mut Gateway<'_, B>) {
-    let line = point!("line");
+    let start = point!("line");
     let machine = cx.machine();
 
     let new = cx.arrivals();
     let told = cx
-        .stage(line, new)
+        .stage(start, new)
         .advance(|operator, _| operator.listen(gateway));
     let answered = cx
         .stage(point!("room"), told)
         .advance(|operator, _| operator.reply(machine, gateway));
-    cx.again(line, answered);
+    cx.again(start, answered);
 }
 
 impl Operator {
@@ -64,7 +64,7 @@ impl Operator {
     /// Reads up to the end of a line, and does what it says.
     fn listen<B: Board>(&mut self, gateway: &mut Gateway<'_, B>) -> Step {
         for _ in 0..AT_ONCE {
-            match receiver::next::<B>() {
+            match line::receive::<B>() {
                 None => return Step::Wait,
                 Some(b'\n' | b'\r') if self.line.is_empty() => {}
                 Some(b'\n' | b'\r') => {

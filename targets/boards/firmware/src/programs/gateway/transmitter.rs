@@ -7,7 +7,7 @@ use core::{
 
 use heapless::{Deque, String};
 
-use crate::Board;
+use crate::{Board, line};
 
 /// Room for every line that the gateway says; one more byte ends the line.
 const LINE: usize = 512;
@@ -81,18 +81,13 @@ impl<B: Board> Transmitter<B> {
 
     /// Sends what the serial line takes without waiting. Answers whether there is room again for those who wait.
     pub(super) fn transmit(&mut self) -> bool {
-        while B::can_send() {
-            let Some(byte) = self.bytes.pop_front() else {
-                break;
-            };
-            B::send(byte);
+        while let Some(byte) = self.bytes.front()
+            && line::send::<B>(*byte).is_ok()
+        {
+            self.bytes.pop_front();
         }
         let has_room = self.was_full && self.bytes.len() <= QUEUE - LINE;
         self.was_full &= !has_room;
         has_room
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
     }
 }
