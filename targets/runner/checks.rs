@@ -7,6 +7,7 @@ use crate::{
     board::Board,
     elf, expected,
     figures::{self, Figures},
+    gateway,
     outcome::{Outcome, check},
     process::{self, Run},
     toolchain::Toolchain,
@@ -65,6 +66,9 @@ pub(crate) fn run(places: &Places, board: &'static Board, overwrite: bool) -> Ve
             expected::lines(places, board.name, program.name, &run.output, overwrite)
         }));
     }
+    outcomes.push(check(board.name, "gateway", || {
+        gateway::check(&mut qemu_with(places, board, "stdio", "gateway"))
+    }));
     outcomes.push(check(board.name, "size", || {
         let file = format!("{}.size", board.name);
         let compiler = Toolchain::find(board.triple)?.version();
@@ -139,8 +143,14 @@ fn run_program(places: &Places, board: &Board, program: &Program) -> Result<Run,
         "" => "null",
         _ => "stdio",
     };
+    let mut qemu = qemu_with(places, board, serial, program.name);
+    process::run(&mut qemu, program.typed, TIME_LIMIT)
+}
+
+/// QEMU with one of the programs.
+fn qemu_with(places: &Places, board: &Board, serial: &str, program: &str) -> Command {
     let mut qemu = qemu(board, serial);
     qemu.arg("-kernel");
-    qemu.arg(binary(places, board, "release", program.name));
-    process::run(&mut qemu, program.typed, TIME_LIMIT)
+    qemu.arg(binary(places, board, "release", program));
+    qemu
 }

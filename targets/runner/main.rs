@@ -3,9 +3,11 @@
 mod arguments;
 mod board;
 mod checks;
+mod conversation;
 mod elf;
 mod expected;
 mod figures;
+mod gateway;
 mod linux;
 mod outcome;
 mod process;

@@ -30,7 +30,7 @@ impl Run {
 }
 
 /// How a program that could not be started is reported.
-fn absent(command: &Command, error: &io::Error) -> String {
+pub(crate) fn absent(command: &Command, error: &io::Error) -> String {
     let program = command.get_program().to_string_lossy();
     format!("{program} cannot be started: {error}\n`targets/setup` installs it on Debian")
 }

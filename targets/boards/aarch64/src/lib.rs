@@ -5,7 +5,7 @@ mod registers;
 mod system;
 
 use aarch64_rt::{ExceptionHandlers, RegisterStateRef, exception_handlers};
-use firmware::Board;
+use firmware::{Board, Interrupts};
 
 #[doc(hidden)]
 pub use {aarch64_rt, firmware};
@@ -58,12 +58,16 @@ impl Board for Here {
         system::wait();
     }
 
-    fn listen() {
-        registers::listen();
+    fn listen(interrupts: Interrupts) {
+        registers::listen(interrupts);
     }
 
     fn receive() -> Option<u8> {
         registers::receive()
+    }
+
+    fn can_send() -> bool {
+        registers::can_send()
     }
 
     fn send(byte: u8) {
@@ -79,7 +83,7 @@ impl ExceptionHandlers for Exceptions {
     extern "C" fn irq_current(_: RegisterStateRef<'_>) {
         let source = registers::ACKNOWLEDGE.read();
         match source & registers::SOURCE {
-            registers::SERIAL_LINE => firmware::on_receive::<Here>(),
+            registers::SERIAL_LINE => firmware::on_serial::<Here>(),
             registers::TIMER => {
                 // An alarm goes off once.
                 system::set_alarm(None);

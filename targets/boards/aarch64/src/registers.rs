@@ -1,6 +1,6 @@
 //! The machine's registers: a GICv2 and a PL011.
 
-use firmware::Register;
+use firmware::{Interrupts, Register};
 
 // SAFETY: B1: GIC distributor, on or off.
 const DISTRIBUTOR: Register = unsafe { Register::at(0x0800_0000) };
@@ -41,7 +41,6 @@ pub(crate) const SERIAL_LINE: u32 = 33;
 const TO_ONESELF: u32 = 2 << 24 | ONESELF;
 const NOTHING_RECEIVED: u32 = 1 << 4;
 const CANNOT_SEND: u32 = 1 << 5;
-const RECEIVED: u32 = 1 << 4;
 const ENABLE_BOTH_WAYS: u32 = 1 << 9 | 1 << 8 | 1;
 
 pub(crate) fn let_interrupts_through() {
@@ -55,11 +54,12 @@ pub(crate) fn interrupt_oneself() {
     SOFTWARE.write(TO_ONESELF);
 }
 
-pub(crate) fn listen() {
+pub(crate) fn listen(interrupts: Interrupts) {
     SERIAL_LINE_TARGET.write(1);
     ENABLE[1].write(1 << (SERIAL_LINE - 32));
     CONTROL.write(ENABLE_BOTH_WAYS);
-    INTERRUPTS.write(RECEIVED);
+    let (received, can_send) = (interrupts.received, interrupts.can_send);
+    INTERRUPTS.write(u32::from(received) << 4 | u32::from(can_send) << 5);
 }
 
 pub(crate) fn receive() -> Option<u8> {
@@ -67,7 +67,11 @@ pub(crate) fn receive() -> Option<u8> {
     (!empty).then(|| DATA.read() as u8)
 }
 
+pub(crate) fn can_send() -> bool {
+    FLAGS.read() & CANNOT_SEND == 0
+}
+
 pub(crate) fn send(byte: u8) {
-    while FLAGS.read() & CANNOT_SEND != 0 {}
+    while !can_send() {}
     DATA.write(u32::from(byte));
 }

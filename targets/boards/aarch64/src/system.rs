@@ -16,8 +16,8 @@ initial_pagetable!({
     InitialPagetable(table)
 });
 
-/// Ticks of the generic timer, which has 62.5 MHz here: two milliseconds.
-pub(crate) const SOON: u64 = 125_000;
+/// Ticks of the alarm: the generic timer has 62.5 MHz here.
+pub(crate) const SOON: u64 = 62_500 * firmware::ALARM as u64;
 
 /// The bit that holds interrupts back.
 const HELD_BACK: u64 = 1 << 7;

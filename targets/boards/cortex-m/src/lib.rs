@@ -9,13 +9,13 @@ mod serial;
 
 use cortex_m::{asm, peripheral::SCB};
 use cortex_m_rt::exception;
-use firmware::Board;
+use firmware::{ALARM, Board, Interrupts};
 
 #[doc(hidden)]
 pub use {cortex_m_rt, firmware};
 
-/// Ticks of the alarm: some milliseconds on all boards.
-const PERIOD: u32 = 0x1_0000;
+/// Ticks of the alarm.
+const PERIOD: u32 = serial::HERTZ / 1000 * ALARM;
 
 const SYST_ENABLE: u32 = 1 << 0;
 const SYST_TICKINT: u32 = 1 << 1;
@@ -73,13 +73,19 @@ impl Board for Here {
         asm::wfi();
     }
 
-    fn listen() {
-        serial::listen();
-        registers::NVIC_ISER[serial::IRQ / 32].write(1 << (serial::IRQ % 32));
+    fn listen(interrupts: Interrupts) {
+        serial::listen(interrupts);
+        for irq in serial::IRQS {
+            registers::NVIC_ISER[irq / 32].write(1 << (irq % 32));
+        }
     }
 
     fn receive() -> Option<u8> {
         serial::receive()
+    }
+
+    fn can_send() -> bool {
+        serial::can_send()
     }
 
     fn send(byte: u8) {

@@ -23,5 +23,5 @@ pub(crate) const NVIC_ISER: [Register; 2] = [
 // SAFETY: B2: the hardware calls it, by the vector table.
 #[exception]
 unsafe fn DefaultHandler(_: i16) {
-    firmware::on_receive::<Here>();
+    firmware::on_serial::<Here>();
 }

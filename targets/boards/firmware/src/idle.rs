@@ -19,6 +19,16 @@ impl<B: Board> Sleep<B> {
     pub const fn new() -> Self {
         Sleep(PhantomData)
     }
+
+    /// The sleep of several drivers that one loop runs: unless another turn of one of them is due.
+    pub fn of_all<const N: usize>(watches: [Watch; N]) {
+        critical_section::with(|_| {
+            let announced = watches.map(|watch| watch.announce());
+            if announced.iter().all(Option::is_some) {
+                B::wait();
+            }
+        });
+    }
 }
 
 impl<B: Board> Default for Sleep<B> {

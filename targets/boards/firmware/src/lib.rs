@@ -14,8 +14,10 @@
 //!   never returns.
 #![no_std]
 
+mod clock;
 mod idle;
 mod last_words;
+mod line;
 mod mailbox;
 mod programs;
 mod register;
@@ -23,10 +25,14 @@ mod register;
 pub use idle::Sleep;
 #[doc(hidden)]
 pub use last_words::LastWords;
+pub use line::{Interrupts, on_serial};
 pub use mailbox::on_interrupt;
-pub use programs::{dying, empty, minimal, on_receive, panicked, serial, sleep, suite};
+pub use programs::{dying, empty, gateway, minimal, panicked, serial, sleep, suite};
 pub use register::Register;
 pub use semihosting;
+
+/// How long an alarm takes, in milliseconds.
+pub const ALARM: u32 = 4;
 
 /// What the programs need of a board.
 pub trait Board: 'static {
@@ -36,18 +42,23 @@ pub trait Board: 'static {
     /// Makes the interrupt pending whose handler calls [`on_interrupt`].
     fn pend();
 
-    /// Makes the same interrupt pending later: some milliseconds from now.
+    /// Makes the same interrupt pending later: [`ALARM`] from now.
     fn alarm();
 
     /// Sleeps until an interrupt is pending, also if interrupts are held back: `WFI`.
     fn wait();
 
-    /// Lets the serial line's receive interrupt through; its handler calls [`on_receive`].
-    fn listen();
+    /// Lets these interrupts of the serial line through, and no others; their handler calls [`on_serial`].
+    ///
+    /// What was so before need not make an interrupt: look after this call.
+    fn listen(interrupts: Interrupts);
 
     /// A byte that the serial line has received.
     fn receive() -> Option<u8>;
 
-    /// Sends a byte on the serial line.
+    /// Whether the serial line takes a byte now.
+    fn can_send() -> bool;
+
+    /// Sends a byte on the serial line; waits until it takes one.
     fn send(byte: u8);
 }

@@ -1,6 +1,7 @@
 //! The programs.
 
 mod dying;
+mod gateway;
 mod minimal;
 mod serial;
 mod sleep;
@@ -12,8 +13,9 @@ use semihosting::{eprintln, process};
 use crate::{Board, mailbox::wake_by_interrupt};
 
 pub use dying::{dying, panicked};
+pub use gateway::gateway;
 pub use minimal::{empty, minimal};
-pub use serial::{on_receive, serial};
+pub use serial::serial;
 pub use sleep::sleep;
 
 /// Standard output by semihosting.

@@ -3,7 +3,7 @@
 
 mod registers;
 
-use firmware::Board;
+use firmware::{Board, Interrupts};
 use riscv::{asm, interrupt::Interrupt};
 
 #[doc(hidden)]
@@ -55,12 +55,16 @@ impl Board for Here {
         asm::wfi();
     }
 
-    fn listen() {
-        registers::listen();
+    fn listen(interrupts: Interrupts) {
+        registers::listen(interrupts);
     }
 
     fn receive() -> Option<u8> {
         registers::receive()
+    }
+
+    fn can_send() -> bool {
+        registers::can_send()
     }
 
     fn send(byte: u8) {
@@ -84,6 +88,6 @@ fn timer() {
 #[riscv_rt::core_interrupt(Interrupt::MachineExternal)]
 fn serial_line() {
     let source = registers::CLAIM.read();
-    firmware::on_receive::<Here>();
+    firmware::on_serial::<Here>();
     registers::CLAIM.write(source);
 }

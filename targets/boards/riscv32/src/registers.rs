@@ -1,6 +1,6 @@
 //! The registers of the machine, and of the core.
 
-use firmware::Register;
+use firmware::{Interrupts, Register};
 use riscv::register::mie;
 
 // SAFETY: B1: CLINT, software interrupt of hart 0.
@@ -11,6 +11,8 @@ const ALARM: Register = unsafe { Register::at(0x0200_4000) };
 const ALARM_HIGH: Register = unsafe { Register::at(0x0200_4004) };
 // SAFETY: B1: CLINT, time in units of 100 ns, low half.
 const TIME: Register = unsafe { Register::at(0x0200_BFF8) };
+// SAFETY: B1: CLINT, the same, high half.
+const TIME_HIGH: Register = unsafe { Register::at(0x0200_BFFC) };
 
 // SAFETY: B1: PLIC, priority of the serial line.
 const PRIORITY: Register = unsafe { Register::at(0x0C00_0000 + 4 * SERIAL_LINE) };
@@ -30,8 +32,8 @@ const SERIAL_LINE: usize = 10;
 const RECEIVED: u8 = 1 << 0;
 const CAN_SEND: u8 = 1 << 5;
 
-/// Two milliseconds.
-pub(crate) const SOON: u32 = 20_000;
+/// Ticks of the alarm.
+pub(crate) const SOON: u32 = 10_000 * firmware::ALARM;
 
 pub(crate) fn let_interrupts_through() {
     set_alarm(None);
@@ -45,19 +47,22 @@ pub(crate) fn let_interrupts_through() {
     unsafe { riscv::interrupt::enable() };
 }
 
-/// The programs end long before the low half wraps, at seven minutes.
 pub(crate) fn set_alarm(ticks: Option<u32>) {
     ALARM_HIGH.write(u32::MAX);
     if let Some(ticks) = ticks {
-        ALARM.write(TIME.read() + ticks);
-        ALARM_HIGH.write(0);
+        // If the low half wraps between the two looks, the alarm goes off at once.
+        let (high, low) = (TIME_HIGH.read(), TIME.read());
+        let (low, wraps) = low.overflowing_add(ticks);
+        ALARM.write(low);
+        ALARM_HIGH.write(high + u32::from(wraps));
     }
 }
 
-pub(crate) fn listen() {
+pub(crate) fn listen(interrupts: Interrupts) {
     PRIORITY.write(1);
     ENABLE.write(1 << SERIAL_LINE);
-    INTERRUPTS.write(RECEIVED);
+    let (received, can_send) = (interrupts.received, interrupts.can_send);
+    INTERRUPTS.write(u8::from(received) | u8::from(can_send) << 1);
 }
 
 pub(crate) fn receive() -> Option<u8> {
@@ -65,7 +70,11 @@ pub(crate) fn receive() -> Option<u8> {
     received.then(|| DATA.read())
 }
 
+pub(crate) fn can_send() -> bool {
+    STATE.read() & CAN_SEND != 0
+}
+
 pub(crate) fn send(byte: u8) {
-    while STATE.read() & CAN_SEND == 0 {}
+    while !can_send() {}
     DATA.write(byte);
 }

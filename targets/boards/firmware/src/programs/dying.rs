@@ -6,7 +6,7 @@ use batchloop_core::{Capacity, Progress, Step, Turn, point, storage};
 use semihosting::process;
 use suite::Failure;
 
-use super::{Console, end};
+use super::{Console, end, gateway};
 use crate::{Board, LastWords, mailbox::wake_by_interrupt};
 
 #[derive(Debug)]
@@ -72,5 +72,6 @@ pub fn panicked(info: &PanicInfo<'_>) -> ! {
     // There is nobody left to tell if the console fails.
     let _ = core::fmt::write(console, format_args!("panicked: {}\n", info.message()));
     let _ = LAST_WORDS.print(console);
+    let _ = gateway::last_words(console);
     process::exit(101)
 }

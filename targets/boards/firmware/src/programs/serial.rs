@@ -1,48 +1,13 @@
-//! Lines from a serial line: the receive interrupt puts bytes into a queue and wakes the state that reads them.
+//! Lines from a serial line, read by a state that the receive interrupt wakes.
 
-use core::{cell::RefCell, fmt::Write};
+use core::fmt::Write;
 
-use batchloop_core::{Capacity, Local, Step, Turn, Waker, point, storage};
-use critical_section::Mutex;
-use heapless::{Deque, String};
+use batchloop_core::{Capacity, Step, Turn, point, storage};
+use heapless::String;
 use suite::Failure;
 
 use super::end;
-use crate::{Board, Sleep};
-
-/// What the interrupt handler fills.
-struct Receiver {
-    /// As much as the other side sends without waiting for an answer.
-    bytes: Deque<u8, 128>,
-    /// Bytes that found the queue full.
-    lost: u32,
-    reader: Option<Waker<Local>>,
-}
-
-static RECEIVER: Mutex<RefCell<Receiver>> = Mutex::new(RefCell::new(Receiver {
-    bytes: Deque::new(),
-    lost: 0,
-    reader: None,
-}));
-
-fn with<R>(work: impl FnOnce(&mut Receiver) -> R) -> R {
-    critical_section::with(|cs| work(&mut RECEIVER.borrow_ref_mut(cs)))
-}
-
-/// The handler of the serial line's receive interrupt.
-pub fn on_receive<B: Board>() {
-    while let Some(byte) = B::receive() {
-        with(|receiver| {
-            if receiver.bytes.push_back(byte).is_err() {
-                receiver.lost += 1;
-            }
-        });
-    }
-    if let Some(reader) = with(|receiver| receiver.reader) {
-        // A reader that has ended needs no wake.
-        let _ = reader.wake();
-    }
-}
+use crate::{Board, Sleep, line};
 
 /// The serial line as a place to print to.
 struct Line<B>(core::marker::PhantomData<B>);
@@ -65,8 +30,8 @@ storage!(static READERS: Reader = Capacity::slots(1).points(2).scopes(0));
 
 impl Reader {
     /// Takes bytes until a line is complete.
-    fn read(&mut self) -> Option<String<32>> {
-        while let Some(byte) = with(|receiver| receiver.bytes.pop_front()) {
+    fn read<B: Board>(&mut self) -> Option<String<32>> {
+        while let Some(byte) = line::receive::<B>() {
             match byte {
                 b'\n' => return Some(core::mem::take(&mut self.line)),
                 byte => {
@@ -82,9 +47,8 @@ impl Reader {
 fn entry<B: Board>(cx: &mut Turn<'_, Reader>, out: &mut Line<B>) -> core::fmt::Result {
     let mut outcome = Ok(());
     let new = cx.arrivals();
-    cx.stage(point!("line"), new).advance(|reader, me| {
-        with(|receiver| receiver.reader = Some(me.waker()));
-        while let Some(mut line) = reader.read() {
+    cx.stage(point!("line"), new).advance(|reader, _| {
+        while let Some(mut line) = reader.read::<B>() {
             reader.lines += 1;
             line.make_ascii_uppercase();
             outcome = writeln!(out, "{} {line}", reader.lines);
@@ -103,9 +67,9 @@ fn entry<B: Board>(cx: &mut Turn<'_, Reader>, out: &mut Line<B>) -> core::fmt::R
 fn run<B: Board>() -> Result<(), Failure> {
     let machine = READERS.local()?;
     let mut driver = machine.driver()?;
-    machine.allocate(Reader::default())?;
+    let reader = machine.allocate(Reader::default())?;
     let out = &mut Line::<B>(core::marker::PhantomData);
-    B::listen();
+    line::start::<B>(machine.waker(reader));
     writeln!(out, "ready")?;
     // QEMU may have found the line deaf and gone to sleep itself. A timer makes it look again.
     B::alarm();
@@ -113,7 +77,6 @@ fn run<B: Board>() -> Result<(), Failure> {
     driver.run(Sleep::<B>::new(), |cx: &mut Turn<'_, Reader>| {
         outcome = outcome.and(entry(cx, out));
     })?;
-    writeln!(out, "bytes lost: {}", with(|receiver| receiver.lost))?;
     Ok(outcome?)
 }
 

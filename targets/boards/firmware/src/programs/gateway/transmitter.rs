@@ -1,0 +1,93 @@
+//! What is to be sent: whole lines, in a queue with a limit.
+
+use core::{
+    fmt::{self, Write},
+    marker::PhantomData,
+};
+
+use heapless::{Deque, String};
+
+use crate::{Board, line};
+
+/// Room for every line that the gateway says; one more byte ends the line.
+const LINE: usize = 512;
+
+const QUEUE: usize = 1024;
+
+/// Stands for what was left out.
+const CUT: &str = "...";
+
+/// One line to send.
+#[derive(Default)]
+pub(super) struct Line {
+    text: String<{ LINE - CUT.len() - 1 }>,
+    is_cut: bool,
+}
+
+impl Line {
+    pub(super) fn of(what: fmt::Arguments<'_>) -> Self {
+        let mut line = Line::default();
+        // A line takes everything, or cuts it.
+        let _ = line.write_fmt(what);
+        line
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        let cut = if self.is_cut { CUT } else { "" };
+        self.text.bytes().chain(cut.bytes()).chain([b'\n'])
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            self.is_cut |= self.is_cut || self.text.push(c).is_err();
+        }
+        Ok(())
+    }
+}
+
+/// The line does not fit now. Who waits is woken when more does.
+#[derive(Debug)]
+pub(super) struct NoRoom;
+
+/// Lines on their way out.
+pub(super) struct Transmitter<B> {
+    bytes: Deque<u8, QUEUE>,
+    /// Somebody waits for room.
+    was_full: bool,
+    board: PhantomData<B>,
+}
+
+impl<B: Board> Transmitter<B> {
+    pub(super) fn new() -> Self {
+        Transmitter {
+            bytes: Deque::new(),
+            was_full: false,
+            board: PhantomData,
+        }
+    }
+
+    /// Takes a line to send, or nothing of it.
+    pub(super) fn say(&mut self, line: &Line) -> Result<(), NoRoom> {
+        if line.bytes().count() > QUEUE - self.bytes.len() {
+            self.was_full = true;
+            return Err(NoRoom);
+        }
+        // There is room.
+        let _ = line.bytes().try_for_each(|byte| self.bytes.push_back(byte));
+        Ok(())
+    }
+
+    /// Sends what the serial line takes without waiting. Answers whether there is room again for those who wait.
+    pub(super) fn transmit(&mut self) -> bool {
+        while let Some(byte) = self.bytes.front()
+            && line::send::<B>(*byte).is_ok()
+        {
+            self.bytes.pop_front();
+        }
+        let has_room = self.was_full && self.bytes.len() <= QUEUE - LINE;
+        self.was_full &= !has_room;
+        has_room
+    }
+}

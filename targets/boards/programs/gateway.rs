@@ -1,0 +1,5 @@
+//! The gateway.
+#![no_std]
+#![no_main]
+
+board::program!(gateway);

@@ -1,0 +1,81 @@
+//! A program that is talked to, line by line.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use crate::process;
+
+/// Much longer than any program takes to answer, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running program. It ends with the conversation.
+pub(crate) struct Conversation {
+    child: Child,
+    keyboard: ChildStdin,
+    lines: Receiver<String>,
+}
+
+/// Passes lines on, and reads no more than a buffer ahead of who takes them.
+fn listen(source: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = mpsc::sync_channel(0);
+    thread::spawn(move || {
+        for line in BufReader::new(source).split(b'\n') {
+            // What came before an error is still worth showing.
+            let Ok(line) = line else { return };
+            if sender
+                .send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+impl Conversation {
+    pub(crate) fn start(command: &mut Command) -> Result<Self, String> {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(|error| process::absent(command, &error))?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(keyboard), Some(output)) => Ok(Conversation {
+                child,
+                keyboard,
+                lines: listen(output),
+            }),
+            _ => Err("the pipes are missing".into()),
+        }
+    }
+
+    /// Types, without an end of line of its own.
+    pub(crate) fn say(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let typed = self.keyboard.write_all(bytes);
+        let typed = typed.and_then(|()| self.keyboard.flush());
+        typed.map_err(|error| format!("it does not listen: {error}"))
+    }
+
+    /// The next line that it says. Until it is asked for, little more is read.
+    pub(crate) fn hear(&mut self) -> Result<String, String> {
+        self.lines
+            .recv_timeout(PATIENCE)
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => format!("silent for {} s", PATIENCE.as_secs()),
+                RecvTimeoutError::Disconnected => "it has ended".into(),
+            })
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        // If it has ended already, there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
