@@ -116,7 +116,13 @@ mod listener;
 mod multiplexer;
 mod producer;
 mod registry;
-#[cfg_attr(not(feature = "uring"), path = "ring/absent.rs")]
+#[cfg_attr(
+    not(all(
+        feature = "uring",
+        any(target_arch = "aarch64", target_arch = "x86_64")
+    )),
+    path = "ring/absent.rs"
+)]
 mod ring;
 mod signals;
 mod stream;

@@ -135,7 +135,8 @@ impl Multiplexer {
     ///
     /// # Errors
     ///
-    /// Where the kernel has no io_uring, forbids it, or is older than Linux 6.1: an error that says which. The program
+    /// Where the kernel has no io_uring, forbids it, or is older than Linux 6.1, and on other architectures than x86-64
+    /// and AArch64 ([`io::ErrorKind::Unsupported`]): an error that says which. The program
     /// may go on with [`new`](Self::new).
     #[cfg(feature = "uring")]
     pub fn with_uring() -> io::Result<Self> {

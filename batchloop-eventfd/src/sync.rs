@@ -7,7 +7,10 @@ pub(crate) use core::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
 
 /// For what is shared with the kernel, which no model knows.
-#[cfg(feature = "uring")]
+#[cfg(all(
+    feature = "uring",
+    any(target_arch = "aarch64", target_arch = "x86_64")
+))]
 pub(crate) mod kernel {
     pub(crate) use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 }

@@ -45,7 +45,11 @@ pub(crate) static LINUXES: [Linux; 2] = [
 const TESTED: [&str; 4] = ["core", "std", "eventfd", "targets"];
 
 /// What is not, and why.
-const IGNORED: [(&str, &str); 2] = [
+const IGNORED: [(&str, &str); 3] = [
+    (
+        "uring",
+        "user-mode QEMU has no io_uring, so eventfd's tests of it are left out",
+    ),
     ("doctests", "what they show is compiled and run on the host"),
     (
         "processes",
@@ -62,7 +66,10 @@ pub(crate) fn run(places: &Places, linux: &'static Linux) -> Vec<Outcome> {
         .iter()
         .map(|name| check(linux.name, name, || test(places, linux, name)))
         .collect();
-    outcomes.push(check(linux.name, "echo", || echo(places, linux)));
+    outcomes.push(check(linux.name, "echo", || {
+        serve(places, linux, "echo", talk)
+    }));
+    outcomes.push(check(linux.name, "kv", || serve(places, linux, "kv", ask)));
     let ignored = IGNORED.iter();
     outcomes.extend(ignored.map(|(name, reason)| ignore(linux.name, name, reason)));
     outcomes
@@ -89,6 +96,7 @@ fn test(places: &Places, linux: &Linux, name: &str) -> Result<(), String> {
     let mut cargo = cargo(places, linux, &arguments)?;
     // Not the doctests.
     cargo.args(["--all-features", "--lib", "--tests"]);
+    cargo.env("BATCHLOOP_WITHOUT_URING", "1");
     process::succeed(&mut cargo)
 }
 
@@ -104,7 +112,12 @@ impl Drop for Server {
 }
 
 /// Starts the example, talks to it, and ends it.
-fn echo(places: &Places, linux: &Linux) -> Result<(), String> {
+fn serve(
+    places: &Places,
+    linux: &Linux,
+    name: &str,
+    talk: fn(&str) -> std::io::Result<()>,
+) -> Result<(), String> {
     let arguments = [
         "build",
         "--quiet",
@@ -113,16 +126,16 @@ fn echo(places: &Places, linux: &Linux) -> Result<(), String> {
         "batchloop-examples",
     ];
     let mut build = cargo(places, linux, &arguments)?;
-    process::succeed(build.args(["--example", "echo"]))?;
+    process::succeed(build.args(["--example", name]))?;
     let program = places.build.join("linux").join(linux.triple);
     let mut command = Command::new(linux.qemu);
     command.args(["-L", linux.sysroot]);
-    command.arg(program.join("debug/examples/echo"));
+    command.arg(program.join("debug/examples").join(name));
     command.args(["127.0.0.1:0", "--slots", "2"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut server = Server(child.map_err(|error| format!("{}: {error}", linux.qemu))?);
     let output = server.0.stdout.take().ok_or("the server has no output")?;
-    let failed = |error: std::io::Error| format!("echo: {error}");
+    let failed = |error: std::io::Error| format!("{name}: {error}");
     let mut line = String::new();
     BufReader::new(output)
         .read_line(&mut line)
@@ -133,8 +146,8 @@ fn echo(places: &Places, linux: &Linux) -> Result<(), String> {
     end.map_err(failed)?;
     match process::wait(&mut server.0, PATIENCE)? {
         Some(status) if status.success() => Ok(()),
-        Some(status) => Err(format!("echo, when told to end: {status}")),
-        None => Err("echo does not end when told to".into()),
+        Some(status) => Err(format!("{name}, when told to end: {status}")),
+        None => Err(format!("{name} does not end when told to")),
     }
 }
 
@@ -151,14 +164,46 @@ fn talk(address: &str) -> std::io::Result<()> {
     exchange(&mut third, b"at last")
 }
 
+/// Requests of several kinds, and what Redis would answer.
+fn ask(address: &str) -> std::io::Result<()> {
+    let mut clients = [TcpStream::connect(address)?, TcpStream::connect(address)?];
+    for round in 1..20 {
+        for client in &mut clients {
+            let dialogue = [
+                ("PING\r\n".to_owned(), "+PONG\r\n".to_owned()),
+                (
+                    format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n{round:02}\r\n"),
+                    "+OK\r\n".to_owned(),
+                ),
+                ("GET k\r\n".to_owned(), format!("$2\r\n{round:02}\r\n")),
+                ("INCRBY n 4000000000\r\n".to_owned(), String::new()),
+            ];
+            for (request, answer) in &dialogue {
+                client.write_all(request.as_bytes())?;
+                expect(client, answer.as_bytes())?;
+            }
+            let mut sum = String::new();
+            BufReader::new(&*client).read_line(&mut sum)?;
+        }
+    }
+    clients[0].write_all(b"GET n\r\n")?;
+    expect(&mut clients[0], b"$12\r\n152000000000\r\n")
+}
+
 fn exchange(client: &mut TcpStream, sent: &[u8]) -> std::io::Result<()> {
-    client.set_read_timeout(Some(PATIENCE))?;
     client.write_all(sent)?;
-    let mut received = vec![0; sent.len()];
+    expect(client, sent)
+}
+
+fn expect(client: &mut TcpStream, expected: &[u8]) -> std::io::Result<()> {
+    client.set_read_timeout(Some(PATIENCE))?;
+    let mut received = vec![0; expected.len()];
     client.read_exact(&mut received)?;
-    if received == sent {
+    if received == expected {
         Ok(())
     } else {
-        Err(std::io::Error::other("what came back is not what was sent"))
+        Err(std::io::Error::other(
+            "what came back is not what was expected",
+        ))
     }
 }

@@ -8,12 +8,20 @@ use std::{
 
 use batchloop_core::Events;
 
+#[cfg(feature = "uring")]
+use crate::{bell::OneRing, event_fd::EventFd};
 use crate::{epoll::Wait, registry::Mark, stream::Received};
 
 #[derive(Debug)]
 pub(crate) enum Ring {}
 
 impl Ring {
+    #[cfg(feature = "uring")]
+    pub(crate) fn new(_: Arc<OwnedFd>, _: &'static OneRing<EventFd>) -> io::Result<Self> {
+        let why = "batchloop has no io_uring on this architecture";
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    }
+
     pub(crate) fn shared(&self) -> Arc<Shared> {
         match *self {}
     }
