@@ -190,9 +190,10 @@ async fn visit(server: SocketAddr, clients: usize, rounds: u64) -> Result<(), Jo
             Err(_) => failed += 1,
         }
     }
-    note(&format!(
-        "hosted: {made} round trips, {failed} clients failed"
-    ));
+    note(
+        "hosted",
+        &format!("{made} round trips, {failed} clients failed"),
+    );
     Ok(())
 }
 
@@ -227,12 +228,15 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         bytes: 0,
     };
     host(machine, &mut server, multiplexer, ends).await?;
-    note(&format!(
-        "hosted: {} clients, {} bytes sent back, {} cut off",
-        server.listener.accepted().clients,
-        server.bytes,
-        machine.live()
-    ));
+    note(
+        "hosted",
+        &format!(
+            "{} clients, {} bytes sent back, {} cut off",
+            server.listener.accepted().clients,
+            server.bytes,
+            machine.live()
+        ),
+    );
     Ok(())
 }
 
@@ -303,7 +307,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            note(&format!("hosted: {error}"));
+            note("hosted", &error.to_string());
             ExitCode::from(2)
         }
     }

@@ -258,6 +258,11 @@ impl Multiplexer {
     ///
     /// As [`poll`](Self::poll).
     pub fn settle(&mut self, drivers: &[Watch]) -> io::Result<bool> {
+        if let Some(ring) = &mut self.ring {
+            ring.host()?;
+            // Whoever waits for it must find it empty, whether the ring has told of it or not.
+            self.has_more = true;
+        }
         let asleep = self.announce(drivers);
         if asleep {
             self.looked = None;
@@ -268,10 +273,7 @@ impl Multiplexer {
         // What is left in the kernel makes no new edge. So the thread sleeps when it has seen that there is none.
         let nothing_new = self.events.is_empty() && self.ring.as_ref().is_none_or(Ring::is_quiet);
         self.deliver();
-        if asleep && nothing_new {
-            self.ring.iter().for_each(Ring::lie_down);
-        }
-        Ok(asleep && nothing_new)
+        Ok(asleep && nothing_new && self.ring.as_ref().is_none_or(Ring::lie_down))
     }
 
     /// Waits for something to deliver.

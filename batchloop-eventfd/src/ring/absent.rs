@@ -30,7 +30,11 @@ impl Ring {
         match *self {}
     }
 
-    pub(crate) fn lie_down(&self) {
+    pub(crate) fn host(&mut self) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn lie_down(&self) -> bool {
         match *self {}
     }
 
