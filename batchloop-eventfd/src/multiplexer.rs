@@ -273,7 +273,7 @@ impl Multiplexer {
         // What is left in the kernel makes no new edge. So the thread sleeps when it has seen that there is none.
         let nothing_new = self.events.is_empty() && self.ring.as_ref().is_none_or(Ring::is_quiet);
         self.deliver();
-        Ok(asleep && nothing_new && self.ring.as_ref().is_none_or(Ring::lie_down))
+        Ok(asleep && nothing_new && self.ring.as_mut().is_none_or(Ring::lie_down))
     }
 
     /// Waits for something to deliver.

@@ -189,12 +189,18 @@ impl Ring {
             self.queue.uring.submitter().register_eventfd(notice)?;
             self.is_hosted = true;
         }
-        self.notice.drain();
         Ok(())
     }
 
-    /// From now on, who has something to queue rings. Not if there is something already.
-    pub(crate) fn lie_down(&self) -> bool {
+    /// From now on, who has something to queue rings, and the descriptor is readable when there is news. Not if there is
+    /// something already.
+    pub(crate) fn lie_down(&mut self) -> bool {
+        self.notice.drain();
+        // Looked for after the notice of it may have been taken.
+        let uring = &mut self.queue.uring;
+        if uring.submission().taskrun() || !uring.completion().is_empty() {
+            return false;
+        }
         let mut connections = self.shared.lock();
         connections.sleeps = !connections.has_plans();
         connections.sleeps

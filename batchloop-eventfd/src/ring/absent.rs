@@ -34,7 +34,7 @@ impl Ring {
         match *self {}
     }
 
-    pub(crate) fn lie_down(&self) -> bool {
+    pub(crate) fn lie_down(&mut self) -> bool {
         match *self {}
     }
 
