@@ -101,7 +101,7 @@ async fn host(
 /// The multiplexer's descriptor among tokio's own.
 #[allow(
     deprecated,
-    reason = "the other constructor is unsafe, for descriptors that may be closed too early; this one is owned"
+    reason = "the other constructor asks for a promise that nobody closes the descriptor; this one is owned"
 )]
 fn listen_to(multiplexer: &Multiplexer) -> io::Result<AsyncFd<OwnedFd>> {
     let bell = multiplexer.as_fd().try_clone_to_owned()?;

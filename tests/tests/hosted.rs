@@ -1,4 +1,8 @@
 //! A multiplexer that is one task of a tokio runtime: the `hosted` example from end to end, and no wake is lost.
+#![allow(
+    clippy::disallowed_types,
+    reason = "the standard library's own flags tell the threads of the test"
+)]
 
 use std::{
     io::{self, Write},
@@ -145,7 +149,7 @@ fn entry(cx: &mut Turn<'_, Player>, deadlines: &mut Deadlines) {
 
 #[allow(
     deprecated,
-    reason = "the other constructor is unsafe, for descriptors that may be closed too early; this one is owned"
+    reason = "the other constructor asks for a promise that nobody closes the descriptor; this one is owned"
 )]
 fn listen_to(multiplexer: &Multiplexer) -> io::Result<AsyncFd<OwnedFd>> {
     let bell = multiplexer.as_fd().try_clone_to_owned()?;
