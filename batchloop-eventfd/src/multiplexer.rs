@@ -211,10 +211,59 @@ impl Multiplexer {
     /// If so, the sleep is announced until the next call, and [`as_fd`](AsFd::as_fd) becomes readable as soon as there
     /// is something to do: a new edge, for loops that wait for edges. Deadlines are that loop's.
     ///
+    /// If not, the drivers are to have another turn before the thread sleeps; between the two, the other loop may do what
+    /// else it has. So this is the loop to write, whatever `sleep` is: for tokio it is `AsyncFd::readable` within
+    /// `timeout_at`, and its readiness is cleared right after it, never between `settle` and the next sleep.
+    ///
+    /// ```
+    /// # use std::{io, os::fd::AsFd, time::{Duration, Instant}};
+    /// # use batchloop_core::{Capacity, Events, Machine, Step, Turn, point};
+    /// # use batchloop_eventfd::{Deadlines, Multiplexer};
+    /// # use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    /// # fn sleep(fd: impl AsFd, deadline: Option<Instant>) -> io::Result<()> {
+    /// #     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    /// #     let left = left.map(|left| Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() });
+    /// #     poll(&mut [PollFd::new(&fd, PollFlags::IN)], left.as_ref())?;
+    /// #     Ok(())
+    /// # }
+    /// # fn entry(cx: &mut Turn<'_, u8>, deadlines: &mut Deadlines) {
+    /// #     let new = cx.arrivals().for_each(|_, me| {
+    /// #         deadlines.arm(me.token(), Instant::now() + Duration::from_millis(5));
+    /// #     });
+    /// #     cx.stage(point!("wait"), new).advance(|_, me| match me.events() {
+    /// #         Events::DEADLINE => Step::Release,
+    /// #         _ => Step::Wait,
+    /// #     });
+    /// # }
+    /// # let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
+    /// # machine.allocate(1)?;
+    /// # let mut driver = machine.driver()?;
+    /// # let mut multiplexer = Multiplexer::new()?;
+    /// # multiplexer.add(machine)?;
+    /// # let mut deadlines = Deadlines::heap(1, Duration::from_millis(1));
+    /// loop {
+    ///     deadlines.expire(Instant::now(), &machine);
+    ///     driver.turn(|cx| entry(cx, &mut deadlines))?;
+    ///     if machine.live() == 0 {
+    ///         break;
+    ///     }
+    ///     if multiplexer.settle(&[driver.watch()])? {
+    ///         // Until it is readable, or the deadline is there.
+    ///         sleep(&multiplexer, deadlines.next())?;
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`poll`](Self::poll).
     pub fn settle(&mut self, drivers: &[Watch]) -> io::Result<bool> {
+        if let Some(ring) = &mut self.ring {
+            ring.host()?;
+            // Whoever waits for it must find it empty, whether the ring has told of it or not.
+            self.has_more = true;
+        }
         let asleep = self.announce(drivers);
         if asleep {
             self.looked = None;
@@ -225,10 +274,7 @@ impl Multiplexer {
         // What is left in the kernel makes no new edge. So the thread sleeps when it has seen that there is none.
         let nothing_new = self.events.is_empty() && self.ring.as_ref().is_none_or(Ring::is_quiet);
         self.deliver();
-        if asleep && nothing_new {
-            self.ring.iter().for_each(Ring::lie_down);
-        }
-        Ok(asleep && nothing_new)
+        Ok(asleep && nothing_new && self.ring.as_mut().is_none_or(Ring::lie_down))
     }
 
     /// Waits for something to deliver.

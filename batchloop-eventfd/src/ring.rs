@@ -39,7 +39,10 @@ use io_uring::{
     types::{CancelBuilder, Fd, SubmitArgs, Timespec},
 };
 use rustix::{
-    event::PollFlags,
+    event::{
+        PollFlags,
+        epoll::{CreateFlags, EventData, EventFlags, add, create},
+    },
     io::Errno,
     net::{RecvFlags, SendFlags},
 };
@@ -111,6 +114,12 @@ pub(crate) struct Ring {
     shared: Arc<Shared>,
     epoll: Arc<OwnedFd>,
     waits_for_epoll: bool,
+    /// What another library's loop waits for: the next two. The ring's own descriptor does not do, because it is not
+    /// readable while what has ended waits for this thread to enter the kernel.
+    front: OwnedFd,
+    /// Readable when an operation has ended.
+    notice: EventFd,
+    is_hosted: bool,
     news: Vec<(Mark, Events)>,
 }
 
@@ -126,6 +135,9 @@ impl Ring {
             .map_err(explained)?;
         let shared = Arc::new(Shared::new(bell));
         shared.lock().buffers.register(&uring).map_err(explained)?;
+        let (front, notice) = (create(CreateFlags::CLOEXEC)?, EventFd::new()?);
+        add(&front, &notice, EventData::new_u64(0), EventFlags::IN)?;
+        add(&front, &*epoll, EventData::new_u64(1), EventFlags::IN)?;
         Ok(Ring {
             queue: Queue {
                 uring,
@@ -135,6 +147,9 @@ impl Ring {
             shared,
             epoll,
             waits_for_epoll: false,
+            front,
+            notice,
+            is_hosted: false,
             news: Vec::new(),
         })
     }
@@ -167,9 +182,28 @@ impl Ring {
         self.news.is_empty()
     }
 
-    /// From now on, who has something to queue rings.
-    pub(crate) fn lie_down(&self) {
-        self.shared.lock().sleeps = true;
+    /// What happens from now on makes its descriptor readable.
+    pub(crate) fn host(&mut self) -> io::Result<()> {
+        if !self.is_hosted {
+            let notice = self.notice.as_fd().as_raw_fd();
+            self.queue.uring.submitter().register_eventfd(notice)?;
+            self.is_hosted = true;
+        }
+        Ok(())
+    }
+
+    /// From now on, who has something to queue rings, and the descriptor is readable when there is news. Not if there is
+    /// something already.
+    pub(crate) fn lie_down(&mut self) -> bool {
+        self.notice.drain();
+        // Looked for after the notice of it may have been taken.
+        let uring = &mut self.queue.uring;
+        if uring.submission().taskrun() || !uring.completion().is_empty() {
+            return false;
+        }
+        let mut connections = self.shared.lock();
+        connections.sleeps = !connections.has_plans();
+        connections.sleeps
     }
 
     /// Connections without a stream, whose last bytes are being sent.
@@ -245,7 +279,7 @@ impl Ring {
 
 impl AsFd for Ring {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.queue.uring.as_fd()
+        self.front.as_fd()
     }
 }
 

@@ -37,7 +37,7 @@ pub fn program(name: &'static str, arguments: &[&str]) -> Command {
 fn listening(name: &'static str) -> Command {
     let mut command = program(name, &["127.0.0.1:0"]);
     if let Ok(backend) = env::var("BATCHLOOP_BACKEND")
-        && ["echo", "http", "kv", "proxy"].contains(&name)
+        && ["echo", "hosted", "http", "kv", "proxy"].contains(&name)
     {
         command.args(["--backend", &backend]);
     }

@@ -38,7 +38,11 @@ impl Ring {
         match *self {}
     }
 
-    pub(crate) fn lie_down(&self) {
+    pub(crate) fn host(&mut self) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn lie_down(&mut self) -> bool {
         match *self {}
     }
 

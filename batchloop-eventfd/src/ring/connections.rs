@@ -122,6 +122,11 @@ impl Connections {
         Some(answer)
     }
 
+    /// Whether something is to be queued for the kernel.
+    pub(crate) fn has_plans(&self) -> bool {
+        !self.planning.is_empty()
+    }
+
     /// Hands out all that is to be queued for the kernel, and takes the buffers back that it had lent.
     pub(crate) fn plan(&mut self, mut queue: impl FnMut(Name, RawFd, Operation<'_>)) {
         self.has_ended = false;
@@ -222,7 +227,7 @@ impl Shared {
     fn work<R>(&self, work: impl FnOnce(&mut Connections) -> R) -> R {
         let mut connections = self.lock();
         let answer = work(&mut connections);
-        let calls = connections.sleeps && !connections.planning.is_empty();
+        let calls = connections.sleeps && connections.has_plans();
         drop(connections);
         if calls {
             self.bell.ring();
