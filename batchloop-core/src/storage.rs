@@ -51,7 +51,7 @@ pub struct Place(pub(crate) AtomicU16);
     reason = "a driver's scratch space is used by one thread at a time, so loom need not follow it"
 )]
 #[repr(transparent)]
-pub struct Index(pub(crate) portable_atomic::AtomicU32);
+pub struct Index(pub(crate) core::sync::atomic::AtomicU32);
 
 impl Place {
     /// Unused room: all zero.
@@ -75,7 +75,7 @@ impl Index {
         clippy::disallowed_types,
         reason = "fresh room for each array element is what is wanted"
     )]
-    pub const EMPTY: Index = Index(portable_atomic::AtomicU32::new(0));
+    pub const EMPTY: Index = Index(core::sync::atomic::AtomicU32::new(0));
 
     #[cfg(loom)]
     pub(crate) fn empty() -> Index {
