@@ -90,6 +90,15 @@ impl Geometry {
     }
 }
 
+/// The bits without the lowest `count` of those that are set.
+#[inline(always)]
+pub(crate) fn without_first(count: usize, bits: usize) -> usize {
+    if count >= BITS {
+        return 0;
+    }
+    (0..count).fold(bits, |bits, _| bits & bits.wrapping_sub(1))
+}
+
 /// The lowest `count` bits, all of them from `BITS` up.
 #[inline(always)]
 pub(crate) const fn first_bits(count: usize) -> usize {

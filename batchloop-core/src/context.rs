@@ -87,26 +87,34 @@ impl<'t, A: Access> Context<'t, A> {
         point: &'static ProgramPoint,
         arriving: Batch<'t, U, A>,
     ) -> Batch<'t, U, A> {
-        let predicted = self.cursor.predict(self.bench.frame, point, 0);
-        match predicted {
+        match self.cursor.predict(self.bench.frame, point, 0) {
             Some(node) if arriving.is_empty() && self.bench.is_quiet(node, point) => arriving,
-            _ => self.stage_some(predicted, point, arriving),
+            Some(node) => self.stage_at(node, point, arriving),
+            None => self.stage_elsewhere(point, arriving),
         }
     }
 
-    /// A stage that has something to do, or is not where it was in the last turn.
-    fn stage_some<U: 'static>(
+    /// A stage that is not where it was in the last turn.
+    #[cold]
+    fn stage_elsewhere<U: 'static>(
         &mut self,
-        predicted: Option<u16>,
         point: &'static ProgramPoint,
         arriving: Batch<'t, U, A>,
     ) -> Batch<'t, U, A> {
-        let Some(node) = predicted.or_else(|| self.look_up(point, 0)) else {
-            return self.none();
-        };
-        if arriving.is_empty() && self.bench.is_quiet(node, point) {
-            return self.none();
+        match self.look_up(point, 0) {
+            Some(node) if arriving.is_empty() && self.bench.is_quiet(node, point) => self.none(),
+            Some(node) => self.stage_at(node, point, arriving),
+            None => self.none(),
         }
+    }
+
+    /// A stage that has something to do.
+    fn stage_at<U: 'static>(
+        &mut self,
+        node: u16,
+        point: &'static ProgramPoint,
+        arriving: Batch<'t, U, A>,
+    ) -> Batch<'t, U, A> {
         let shape = arriving.shape();
         let (set, bound) = match trie::bind(self.bench.frame, node, point, shape) {
             Ok(Some(bound)) => bound,

@@ -276,6 +276,7 @@ pub(crate) struct Entered<A: Access> {
 /// not run again.
 pub(crate) struct Lock<A: Access> {
     frame: &'static Frame,
+    word: &'static Word,
     slot: usize,
     owner: bool,
     access: PhantomData<A>,
@@ -287,6 +288,7 @@ impl<A: Access> Lock<A> {
         frame.payloads.witness.exclusive(slot);
         Lock {
             frame,
+            word: frame.word(slot),
             slot,
             owner,
             access: PhantomData,
@@ -303,15 +305,14 @@ impl<A: Access> Lock<A> {
     #[inline(always)]
     pub(crate) fn keep(self) {
         let this = self.leave();
-        this.frame
-            .transition::<A, _>(this.slot, |life| (life.keep(), ()));
+        transition::<A, _>(this.word, |life| (life.keep(), ()));
     }
 
     /// Edge 6.
     #[inline(always)]
     pub(crate) fn park(self) {
         let this = self.leave();
-        let activate = this.frame.transition::<A, _>(this.slot, Life::park);
+        let activate = transition::<A, _>(this.word, Life::park);
         if activate == Activate::Yes {
             this.frame.activate_again::<A>(this.slot);
         }
@@ -320,9 +321,7 @@ impl<A: Access> Lock<A> {
     /// Edge 9.
     pub(crate) fn unlock(self, wake: bool) {
         let this = self.leave();
-        let activate = this
-            .frame
-            .transition::<A, _>(this.slot, |life| life.unlock(wake));
+        let activate = transition::<A, _>(this.word, |life| life.unlock(wake));
         this.frame.follow::<A>(this.slot, activate);
     }
 
