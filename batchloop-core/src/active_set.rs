@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 
 use crate::{
     access::{Access, Word},
-    bitmap::{BITS, Geometry, first_bits},
+    bitmap::{BITS, Geometry, ancestor, first_bits},
     frame::Inside,
     sync::Ordering,
 };
@@ -184,12 +184,12 @@ impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> 
         }
     }
 
-    /// The bits of a word that stand for what lies before the start. `unit` is how many slots a bit stands for.
+    /// The bits of a word that stand for what lies before the start.
     #[inline(always)]
-    fn before_start(&self, index: usize, unit: usize) -> usize {
+    fn before_start(&self, level: usize, index: usize) -> usize {
         match self.start {
             0 => 0,
-            start => first_bits((start / unit).saturating_sub(index * BITS)),
+            start => first_bits(ancestor(start, level).saturating_sub(index * BITS)),
         }
     }
 
@@ -199,7 +199,7 @@ impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> 
     fn branch(&mut self, level: usize, index: usize) -> bool {
         let word = self.set.word(level, index);
         let mut bits = A::swap(word, 0);
-        let mut left = bits & self.before_start(index, BITS.pow(level as u32));
+        let mut left = bits & self.before_start(level, index);
         bits &= !left;
         while bits != 0 {
             let bit = bits.trailing_zeros() as usize;
@@ -229,7 +229,7 @@ impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> 
         let word = self.set.leaf(index);
         let base = index * BITS;
         let bits = A::swap(word, 0);
-        let mut left = bits & self.before_start(index, 1);
+        let mut left = bits & self.before_start(0, index);
         if bits != left {
             let (taken, rest) = (self.accept)(self.taken, base, bits & !left);
             self.taken = taken;

@@ -37,7 +37,7 @@ impl<'a, T> Inside<'a, T> {
     #[inline(always)]
     pub(crate) fn at(self, index: usize) -> &'a T {
         debug_assert!(index < self.0.len());
-        // SAFETY: R5: numbers of slots, nodes, words and entries are inside.
+        // SAFETY: R5: numbers of slots, nodes, levels, words and entries are inside.
         unsafe { self.0.get_unchecked(index) }
     }
 
@@ -153,22 +153,22 @@ impl Frame {
     }
 
     pub(crate) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
-        let base = (2 + self.capacity.points) * self.geometry.words;
-        FreeSet::new(&self.geometry, &self.sets[base..])
+        FreeSet::new(&self.geometry, self.bitmap(2 + self.capacity.points))
     }
 
+    /// The words of one of the sets.
     #[inline(always)]
-    fn bitmap<A: Access>(&self, index: usize) -> ActiveSet<'_, A> {
+    fn bitmap(&self, index: usize) -> Inside<'_, Word> {
         let words = self.geometry.words;
         let base = index * words;
-        ActiveSet::new(&self.geometry, Inside(self.sets).part(base..base + words))
+        Inside(self.sets).part(base..base + words)
     }
 
     /// The slots that other threads and interrupt handlers have woken on a `Local` machine. It is atomic on every
     /// machine; see [`Waker::wake`](crate::Waker::wake).
     #[inline]
     pub(crate) fn inbox(&self) -> ActiveSet<'_, Shared> {
-        self.bitmap(1 + self.capacity.points)
+        ActiveSet::new(&self.geometry, self.bitmap(1 + self.capacity.points))
     }
 
     /// Wakes those in the inbox. Answers whether there were any.
@@ -188,7 +188,7 @@ impl Frame {
 
     #[inline(always)]
     pub(crate) fn active_set<A: Access>(&self, set: u16) -> ActiveSet<'_, A> {
-        self.bitmap(set as usize)
+        ActiveSet::new(&self.geometry, self.bitmap(set as usize))
     }
 
     /// The set of the point where the slot waits, or was last.

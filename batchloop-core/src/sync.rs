@@ -50,21 +50,43 @@ mod without_swap {
         }
 
         // ORDERING: whatever the caller asks for, it gets acquire and release; the critical section is no weaker.
-        #[inline]
-        fn update(&self, change: impl FnOnce(usize) -> Option<usize>) -> usize {
+        #[inline(always)]
+        fn update(&self, change: impl FnOnce(usize) -> usize) -> usize {
             critical_section::with(|_| {
                 let before = self.0.load(Ordering::Acquire);
-                if let Some(after) = change(before) {
-                    self.0.store(after, Ordering::Release);
-                }
+                self.0.store(change(before), Ordering::Release);
                 before
             })
         }
 
-        pub(crate) fn swap(&self, value: usize, _: Ordering) -> usize {
-            self.update(|_| Some(value))
+        /// Leaves only these bits, and sets those.
+        #[inline(never)]
+        fn replace(&self, left: usize, set: usize) -> usize {
+            self.update(|before| before & left | set)
         }
 
+        pub(crate) fn swap(&self, value: usize, _: Ordering) -> usize {
+            self.replace(0, value)
+        }
+
+        pub(crate) fn fetch_or(&self, bits: usize, _: Ordering) -> usize {
+            self.replace(usize::MAX, bits)
+        }
+
+        pub(crate) fn fetch_and(&self, bits: usize, _: Ordering) -> usize {
+            self.replace(bits, 0)
+        }
+
+        #[inline(never)]
+        pub(crate) fn fetch_add(&self, value: usize, _: Ordering) -> usize {
+            self.update(|before| before.wrapping_add(value))
+        }
+
+        pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+            self.fetch_add(value.wrapping_neg(), order)
+        }
+
+        #[inline(never)]
         pub(crate) fn compare_exchange(
             &self,
             current: usize,
@@ -72,28 +94,12 @@ mod without_swap {
             _: Ordering,
             _: Ordering,
         ) -> Result<usize, usize> {
-            let before = self.update(|value| (value == current).then_some(new));
+            let before = self.update(|before| if before == current { new } else { before });
             if before == current {
                 Ok(before)
             } else {
                 Err(before)
             }
-        }
-
-        pub(crate) fn fetch_add(&self, value: usize, _: Ordering) -> usize {
-            self.update(|before| Some(before.wrapping_add(value)))
-        }
-
-        pub(crate) fn fetch_sub(&self, value: usize, _: Ordering) -> usize {
-            self.update(|before| Some(before.wrapping_sub(value)))
-        }
-
-        pub(crate) fn fetch_or(&self, bits: usize, _: Ordering) -> usize {
-            self.update(|before| Some(before | bits))
-        }
-
-        pub(crate) fn fetch_and(&self, bits: usize, _: Ordering) -> usize {
-            self.update(|before| Some(before & bits))
         }
     }
 }

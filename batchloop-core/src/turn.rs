@@ -12,6 +12,7 @@ use crate::{
     bench::Bench,
     context::Context,
     error::{DriversTaken, Fault, Full},
+    frame::Inside,
     handle::Handle,
     idle::{Idle, Progress},
     machine::{Machine, Reservation},
@@ -49,7 +50,9 @@ impl<T, A: Access> Driver<T, A> {
                 return Ok(Driver {
                     machine,
                     index,
-                    scratch: &frame.scratch[index * room..][..room],
+                    scratch: Inside(frame.scratch)
+                        .part(index * room..(index + 1) * room)
+                        .0,
                     watch: Watch::new(frame, serves),
                     stopped: false,
                 });
