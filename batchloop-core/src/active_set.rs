@@ -9,15 +9,15 @@ use core::marker::PhantomData;
 
 use crate::{
     access::{Access, Word},
-    bitmap::{BITS, Geometry, first_bits},
+    bitmap::{BITS, Geometry, ancestor, first_bits},
+    frame::Inside,
     sync::Ordering,
 };
 
 /// A view of the words of one active set.
 pub(crate) struct ActiveSet<'a, A> {
     geometry: &'a Geometry,
-    words: &'a [Word],
-    base: usize,
+    words: Inside<'a, Word>,
     access: PhantomData<A>,
 }
 
@@ -30,43 +30,44 @@ impl<A> Clone for ActiveSet<'_, A> {
 
 impl<A> Copy for ActiveSet<'_, A> {}
 
-/// What a take left behind.
+/// What a take has done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Left {
+pub(crate) struct Outcome {
+    /// What the last call of `accept` has answered.
+    pub(crate) taken: usize,
     /// Whether bits remain in the set.
     pub(crate) remain: bool,
 }
 
 impl<'a, A: Access> ActiveSet<'a, A> {
-    /// The set whose words begin at `base`.
+    /// The set that has these words.
     #[inline(always)]
-    pub(crate) fn new(geometry: &'a Geometry, words: &'a [Word], base: usize) -> Self {
+    pub(crate) fn new(geometry: &'a Geometry, words: Inside<'a, Word>) -> Self {
         ActiveSet {
             geometry,
             words,
-            base,
             access: PhantomData,
         }
     }
 
     #[inline(always)]
     fn top(self) -> &'a Word {
-        &self.words[self.base + self.geometry.top()]
+        self.words.at(self.geometry.top())
     }
 
     #[inline(always)]
     fn resume(self) -> &'a Word {
-        &self.words[self.base + self.geometry.resume()]
+        self.words.at(self.geometry.resume())
     }
 
     #[inline(always)]
     fn word(self, level: usize, index: usize) -> &'a Word {
-        &self.words[self.base + self.geometry.word(level, index)]
+        self.words.at(self.geometry.word(level, index))
     }
 
     #[inline(always)]
     fn leaf(self, index: usize) -> &'a Word {
-        &self.words[self.base + index]
+        self.words.at(index)
     }
 
     /// Whether nothing is set, as far as this thread can tell. One load.
@@ -82,43 +83,61 @@ impl<'a, A: Access> ActiveSet<'a, A> {
         if A::set(self.leaf(leaf), 1 << (slot % BITS)) != 0 {
             return false;
         }
-        self.geometry.levels == 1 || climb::<A>(self.geometry, self.words, self.base, leaf)
+        self.geometry.levels == 1 || climb::<A>(self.geometry, self.words, leaf)
     }
 
     /// Takes bits out in address order, from where the last take stopped, and gives them to `accept` a leaf at a time:
-    /// the leaf's first slot, and the bits. It answers those that it has no room for, which are the highest; they stay
-    /// set, and so does what lies before the starting point. It has room for one at least.
+    /// how many it has taken so far, the leaf's first slot, and the bits. It answers how many it has taken now, and
+    /// those bits that it has no room for, which are the highest; they stay set, and so does what lies before the
+    /// starting point. It has room for one at least.
     ///
     /// A take that comes to the end starts the next one at slot 0, so a bit waits for at most as many takes as it
     /// takes to go round once.
     #[inline(always)]
-    pub(crate) fn take(self, accept: impl FnMut(usize, usize) -> usize) -> Left {
+    pub(crate) fn take(self, accept: impl FnMut(usize, usize, usize) -> (usize, usize)) -> Outcome {
         if self.is_empty() {
-            return Left { remain: false };
+            return Outcome {
+                taken: 0,
+                remain: false,
+            };
         }
         // ORDERING: Relaxed; the position is a hint about fairness and guards nothing.
         let start = self.resume().0.load(Ordering::Relaxed);
-        let mut walk = Walk {
+        let walk = Walk {
             set: self,
             start,
             next: 0,
+            taken: 0,
             accept,
         };
-        let remain = match self.geometry.top_level() {
-            0 => walk.leaf(0),
-            level => walk.branch(level, 0),
-        };
-        if walk.next != start {
-            self.resume().0.store(walk.next, Ordering::Relaxed);
+        match self.geometry.levels {
+            1 => walk.over_word(),
+            _ => walk.over_tree(),
         }
-        Left { remain }
+    }
+
+    /// Takes all bits out, in address order.
+    #[inline(always)]
+    pub(crate) fn drain(self, mut visit: impl FnMut(usize)) {
+        self.drain_word(self.geometry.top_level(), 0, &mut visit);
+    }
+
+    /// It calls itself, at most as deep as the levels that a bitmap has.
+    fn drain_word(self, level: usize, index: usize, visit: &mut impl FnMut(usize)) {
+        let bits = A::swap(self.word(level, index), 0);
+        for below in slots(index * BITS, bits) {
+            match level {
+                0 => visit(below),
+                _ => self.drain_word(level - 1, below, visit),
+            }
+        }
     }
 }
 
 /// The way up from a leaf that was empty. Answers whether the top was empty, too.
 #[inline(never)]
-fn climb<A: Access>(geometry: &Geometry, words: &[Word], base: usize, leaf: usize) -> bool {
-    let set = ActiveSet::<A>::new(geometry, words, base);
+fn climb<A: Access>(geometry: &Geometry, words: Inside<'_, Word>, leaf: usize) -> bool {
+    let set = ActiveSet::<A>::new(geometry, words);
     let mut index = leaf;
     for level in 1..geometry.levels {
         let bit = 1 << (index % BITS);
@@ -136,16 +155,41 @@ struct Walk<'a, A, F> {
     start: usize,
     /// Where the next take starts. Anything but 0 means that this one has stopped.
     next: usize,
+    taken: usize,
     accept: F,
 }
 
-impl<A: Access, F: FnMut(usize, usize) -> usize> Walk<'_, A, F> {
-    /// The bits of a word that stand for what lies before the start. `unit` is how many slots a bit stands for.
+impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> {
+    /// The take in a set of one word, which is what small machines have.
     #[inline(always)]
-    fn before_start(&self, index: usize, unit: usize) -> usize {
+    fn over_word(mut self) -> Outcome {
+        let remain = self.leaf(0);
+        self.finish(remain)
+    }
+
+    #[inline(never)]
+    fn over_tree(mut self) -> Outcome {
+        let remain = self.branch(self.set.geometry.top_level(), 0);
+        self.finish(remain)
+    }
+
+    #[inline(always)]
+    fn finish(self, remain: bool) -> Outcome {
+        if self.next != self.start {
+            self.set.resume().0.store(self.next, Ordering::Relaxed);
+        }
+        Outcome {
+            taken: self.taken,
+            remain,
+        }
+    }
+
+    /// The bits of a word that stand for what lies before the start.
+    #[inline(always)]
+    fn before_start(&self, level: usize, index: usize) -> usize {
         match self.start {
             0 => 0,
-            start => first_bits((start / unit).saturating_sub(index * BITS)),
+            start => first_bits(ancestor(start, level).saturating_sub(index * BITS)),
         }
     }
 
@@ -155,7 +199,7 @@ impl<A: Access, F: FnMut(usize, usize) -> usize> Walk<'_, A, F> {
     fn branch(&mut self, level: usize, index: usize) -> bool {
         let word = self.set.word(level, index);
         let mut bits = A::swap(word, 0);
-        let mut left = bits & self.before_start(index, BITS.pow(level as u32));
+        let mut left = bits & self.before_start(level, index);
         bits &= !left;
         while bits != 0 {
             let bit = bits.trailing_zeros() as usize;
@@ -185,9 +229,10 @@ impl<A: Access, F: FnMut(usize, usize) -> usize> Walk<'_, A, F> {
         let word = self.set.leaf(index);
         let base = index * BITS;
         let bits = A::swap(word, 0);
-        let mut left = bits & self.before_start(index, 1);
+        let mut left = bits & self.before_start(0, index);
         if bits != left {
-            let rest = (self.accept)(base, bits & !left);
+            let (taken, rest) = (self.accept)(self.taken, base, bits & !left);
+            self.taken = taken;
             if rest != 0 {
                 self.next = base + rest.trailing_zeros() as usize;
                 left |= rest;

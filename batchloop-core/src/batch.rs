@@ -6,6 +6,7 @@ use crate::{
     access::{Access, Local},
     bench::{Bench, Entry, Segment},
     error::{Fault, Mismatch},
+    frame::Frame,
     me::Me,
     project::Field,
     shape::Shape,
@@ -157,7 +158,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         let mut sweep = Sweep::new(self);
         while let Some((slot, entered)) = sweep.next() {
             let offset = sweep.offset;
-            let me = Me::new(sweep.bench.frame, slot, offset, &entered);
+            let me = Me::new(sweep.frame, slot, offset, &entered);
             let lock = entered.lock;
             let state = lock.payload(offset);
             // SAFETY: R2, R6: the lock is held, and the batch's shape leads to a `U`.
@@ -199,7 +200,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         sweep.make_room_for_others();
         while let Some((slot, entered)) = sweep.next() {
             let offset = sweep.offset;
-            let me = Me::new(sweep.bench.frame, slot, offset, &entered);
+            let me = Me::new(sweep.frame, slot, offset, &entered);
             let lock = entered.lock;
             let state = lock.payload(offset);
             // SAFETY: R2, R6: the lock is held, and the batch's shape leads to a `U`.
@@ -341,6 +342,7 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
 /// Dropped in the middle, as by a panic in user code, it puts back everything but the state that was being worked on.
 struct Sweep<'t, U, A: Access> {
     bench: &'t Bench<A>,
+    frame: &'static Frame,
     entries: &'static [Index],
     segment: Segment,
     shape: Shape,
@@ -360,6 +362,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         let batch = ManuallyDrop::new(batch);
         Sweep {
             bench: batch.bench,
+            frame: batch.bench.frame,
             entries: batch.bench.entries(batch.segment),
             segment: batch.segment,
             shape: batch.shape,
@@ -381,9 +384,9 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
             self.read += 1;
             let slot = entry.slot();
             let entered = if entry.is_claimed() {
-                self.bench.frame.seize::<A>(slot, self.segment.from)
+                self.frame.seize::<A>(slot, self.segment.from)
             } else {
-                self.bench.frame.enter::<A>(slot)
+                self.frame.enter::<A>(slot)
             };
             if let Some(entered) = entered {
                 return Some((slot, entered));

@@ -12,8 +12,10 @@ use core::{cell::Cell, marker::PhantomData, num::NonZeroUsize};
 
 use crate::{
     access::Access,
+    active_set::slots,
+    bitmap::without_first,
     error::Fault,
-    frame::Frame,
+    frame::{Frame, Inside},
     point::ProgramPoint,
     slot::Taken,
     storage::Index,
@@ -25,14 +27,16 @@ use crate::{
 /// One state of a batch: a slot, and whether the batch owns it yet.
 ///
 /// States that a stage takes from its active set are *claimed*: their bits are in hand, and they become owned when
-/// their closure starts, in the exchange that locks them. The mark is the lowest bit, so that entries sort by slot.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+/// their closure starts, in the exchange that locks them. Slots have 31 bits; the highest marks those that are owned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry(u32);
+
+const OWNED: u32 = 1 << 31;
 
 impl Entry {
     #[inline(always)]
     pub(crate) fn owned(slot: usize) -> Self {
-        Entry((slot as u32) << 1)
+        Entry(slot as u32 | OWNED)
     }
 
     // ORDERING: Relaxed; scratch space belongs to one driver, and a driver to one thread at a time.
@@ -42,18 +46,23 @@ impl Entry {
     }
 
     #[inline(always)]
+    fn write(self, index: &Index) {
+        index.0.store(self.0, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
     fn claimed(slot: usize) -> Self {
-        Entry((slot as u32) << 1 | 1)
+        Entry(slot as u32)
     }
 
     #[inline(always)]
     pub(crate) fn slot(self) -> usize {
-        (self.0 >> 1) as usize
+        (self.0 & !OWNED) as usize
     }
 
     #[inline(always)]
     pub(crate) fn is_claimed(self) -> bool {
-        self.0 & 1 != 0
+        self.0 & OWNED == 0
     }
 }
 
@@ -117,8 +126,8 @@ pub(crate) struct Bench<A> {
     top: Cell<usize>,
     /// Segments that are not empty.
     segments: Cell<usize>,
-    /// Points that this turn has still to visit, at most.
-    unvisited: Cell<usize>,
+    /// Points that this turn has visited.
+    visited: Cell<usize>,
     pub(crate) backlog: Cell<bool>,
     pub(crate) stop: Cell<bool>,
     fault: Cell<Option<Fault>>,
@@ -133,7 +142,7 @@ impl<A: Access> Bench<A> {
             scratch,
             top: Cell::new(0),
             segments: Cell::new(0),
-            unvisited: Cell::new(frame.capacity.points + 1),
+            visited: Cell::new(0),
             backlog: Cell::new(false),
             stop: Cell::new(false),
             fault: Cell::new(None),
@@ -156,25 +165,35 @@ impl<A: Access> Bench<A> {
     // ORDERING: Relaxed; scratch space belongs to one driver, and a driver to one thread at a time.
     #[inline(always)]
     pub(crate) fn get(&self, index: usize) -> Entry {
-        Entry::read(&self.scratch[index])
+        Entry::read(Inside(self.scratch).at(index))
     }
 
     #[inline(always)]
     pub(crate) fn entries(&self, segment: Segment) -> &'static [Index] {
-        &self.scratch[segment.start()..segment.end()]
+        Inside(self.scratch).part(segment.start()..segment.end()).0
     }
 
     #[inline(always)]
     pub(crate) fn put(&self, index: usize, entry: Entry) {
-        self.scratch[index].0.store(entry.0, Ordering::Relaxed);
+        entry.write(Inside(self.scratch).at(index));
     }
 
     fn free(&self) -> usize {
         self.scratch.len() - self.top.get()
     }
 
+    #[inline(always)]
+    fn count_visit(&self) {
+        self.visited.set(self.visited.get() + 1);
+    }
+
+    /// Points that this turn has still to visit, at most.
+    fn unvisited(&self) -> usize {
+        (self.frame.capacity.points + 1).saturating_sub(self.visited.get())
+    }
+
     fn room(&self) -> usize {
-        let spare = self.free().saturating_sub(self.unvisited.get());
+        let spare = self.free().saturating_sub(self.unvisited());
         (spare / 2)
             .max(1)
             .min(self.frame.capacity.batch)
@@ -271,7 +290,7 @@ impl<A: Access> Bench<A> {
     fn order(&self, segment: Segment, first: usize) {
         let middle = segment.start() + first;
         let second = segment.len() - first;
-        if first == 0 || second == 0 || self.get(middle - 1) < self.get(middle) {
+        if first == 0 || second == 0 || self.get(middle - 1).slot() < self.get(middle).slot() {
             return;
         }
         let buffer = self.top.get().max(segment.end());
@@ -285,7 +304,7 @@ impl<A: Access> Bench<A> {
         while right > 0 {
             let at = segment.start() + left + right - 1;
             let high = self.get(buffer + right - 1);
-            if left > 0 && self.get(segment.start() + left - 1) > high {
+            if left > 0 && self.get(segment.start() + left - 1).slot() > high.slot() {
                 self.put(at, self.get(segment.start() + left - 1));
                 left -= 1;
             } else {
@@ -297,7 +316,7 @@ impl<A: Access> Bench<A> {
 
     /// A segment above all others, if there is room for `len` indices.
     pub(crate) fn extend(&self, len: usize) -> Option<Segment> {
-        if len == 0 || self.free().saturating_sub(self.unvisited.get()) < len {
+        if len == 0 || self.free().saturating_sub(self.unvisited()) < len {
             return None;
         }
         let start = self.top.get();
@@ -314,20 +333,23 @@ impl<A: Access> Bench<A> {
             || self.frame.active_set::<A>(set).is_empty()
             || !self.serves.contains(point.workload());
         if quiet {
-            self.unvisited.set(self.unvisited.get().saturating_sub(1));
+            self.count_visit();
         }
         quiet
     }
 
-    /// Arrivals go to the point, and the states that wait there and may have been woken come with them.
+    /// Arrivals go to the point, and the states that wait there and may have been woken come with them. One of both
+    /// there is: else the point is quiet.
     #[inline]
     pub(crate) fn gather(&self, set: u16, point: &ProgramPoint, arrivals: Segment) -> Segment {
-        self.unvisited.set(self.unvisited.get().saturating_sub(1));
+        self.count_visit();
+        if arrivals.is_empty() {
+            // A point that is not served is quiet.
+            return self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get));
+        }
         let limited = point.at_most().is_some() || !self.serves.contains(point.workload());
         if limited {
             self.gather_limited(set, point, arrivals)
-        } else if arrivals.is_empty() {
-            self.claim(set, usize::MAX)
         } else {
             self.gather_with(set, arrivals)
         }
@@ -356,12 +378,14 @@ impl<A: Access> Bench<A> {
     }
 
     /// Takes those at the entrance that may have been woken.
+    #[inline(always)]
     pub(crate) fn gather_entrance(&self) -> Segment {
-        self.unvisited.set(self.unvisited.get().saturating_sub(1));
-        if self.serves.contains(Workload::IO) {
-            self.claim(ENTRANCE, usize::MAX)
-        } else {
+        self.count_visit();
+        let quiet = self.frame.active_set::<A>(ENTRANCE).is_empty();
+        if quiet || !self.serves.contains(Workload::IO) {
             Segment::EMPTY
+        } else {
+            self.claim(ENTRANCE, usize::MAX)
         }
     }
 
@@ -394,29 +418,24 @@ impl<A: Access> Bench<A> {
 
     /// Takes the bits of those who wait at a point and may have been woken, as many as there is room for.
     fn claim(&self, set: u16, at_most: usize) -> Segment {
+        let active = self.frame.active_set::<A>(set);
         let first = self.top.get();
         let room = self.room().min(at_most);
         if room == 0 {
             // Other batches fill the scratch space.
-            let waiting = !self.frame.active_set::<A>(set).is_empty();
-            self.backlog.set(self.backlog.get() || waiting);
+            self.backlog.set(self.backlog.get() || !active.is_empty());
             return Segment::EMPTY;
         }
-        let mut entries = self.scratch[first..first + room].iter();
-        let left = self.frame.active_set::<A>(set).take(|base, mut bits| {
-            let mut free = entries.clone();
-            while bits != 0
-                && let Some(entry) = free.next()
-            {
-                let slot = base + bits.trailing_zeros() as usize;
-                entry.0.store(Entry::claimed(slot).0, Ordering::Relaxed);
-                bits &= bits - 1;
+        let entries = Inside(self.scratch).part(first..first + room);
+        let outcome = active.take(move |mut taken, base, bits| {
+            let rest = without_first(room - taken, bits);
+            for slot in slots(base, bits & !rest) {
+                Entry::claimed(slot).write(entries.at(taken));
+                taken += 1;
             }
-            entries = free;
-            bits
+            (taken, rest)
         });
-        let end = first + room - entries.len();
-        if left.remain {
+        if outcome.remain {
             self.backlog.set(true);
             if A::SHARED && self.frame.capacity.drivers > 1 {
                 // While the take went on, the point looked empty to other drivers, who may be about to sleep; and one
@@ -424,12 +443,12 @@ impl<A: Access> Bench<A> {
                 self.frame.count_change::<A>(set);
             }
         }
-        if end == first {
+        if outcome.taken == 0 {
             return Segment::EMPTY;
         }
-        self.top.set(end);
+        self.top.set(first + outcome.taken);
         self.segments.set(self.segments.get() + 1);
-        Segment::new(first, end - first, set)
+        Segment::new(first, outcome.taken, set)
     }
 
     /// The states of a segment go back to where they came from, active.

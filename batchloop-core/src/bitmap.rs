@@ -7,6 +7,8 @@
 //! The lowest level comes first in memory: setting a bit is the most frequent access, and finds its word by one
 //! addition.
 
+use crate::frame::Inside;
+
 /// Bits in a word of this target.
 pub(crate) const BITS: usize = usize::BITS as usize;
 
@@ -68,26 +70,33 @@ impl Geometry {
     /// Where a word of a level stands.
     #[inline(always)]
     pub(crate) fn word(&self, level: usize, index: usize) -> usize {
-        self.begins[level] + index
+        Inside(&self.begins).at(level) + index
     }
 
-    /// How many words a level has.
-    pub(crate) fn width(&self, level: usize) -> usize {
-        let end = match level + 1 < self.levels {
-            true => self.begins[level + 1],
-            false => self.resume(),
-        };
-        end - self.begins[level]
+    /// The last bit of a level that stands for something, counted through all words of the level.
+    pub(crate) fn last(&self, level: usize) -> usize {
+        ancestor(self.slots - 1, level)
     }
 
-    /// The bits of a word that stand for something.
-    pub(crate) fn mask(&self, level: usize, index: usize) -> usize {
-        let below = match level {
-            0 => self.slots,
-            level => self.width(level - 1),
-        };
-        first_bits(below - index * BITS)
+    /// How many words the lowest level has.
+    pub(crate) fn leaves(&self) -> usize {
+        self.slots.div_ceil(BITS)
     }
+}
+
+/// The bit of a level that stands for the slot, counted through all words of the level.
+#[inline(always)]
+pub(crate) fn ancestor(slot: usize, level: usize) -> usize {
+    slot >> (level as u32 * BITS.trailing_zeros())
+}
+
+/// The bits without the lowest `count` of those that are set.
+#[inline(always)]
+pub(crate) fn without_first(count: usize, bits: usize) -> usize {
+    if count >= BITS {
+        return 0;
+    }
+    (0..count).fold(bits, |bits, _| bits & bits.wrapping_sub(1))
 }
 
 /// The lowest `count` bits, all of them from `BITS` up.

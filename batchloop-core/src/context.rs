@@ -12,8 +12,9 @@ use crate::{
     batch::Batch,
     bench::Bench,
     error::{Diverged, Fault, Mismatch, Site},
+    frame::Frame,
     point::ProgramPoint,
-    trie::{self, Cursor},
+    trie::{self, Binding, Cursor},
 };
 
 /// Where a run of the entry point stands: what functions below the entry point get, to have points of their own.
@@ -52,18 +53,11 @@ impl<'t, A: Access> Context<'t, A> {
 
     #[cold]
     fn look_up(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<u16> {
-        match self.cursor.visit(self.bench.frame, point, iteration) {
-            Ok(visit) => {
-                if let Some(diverged) = visit.diverged {
-                    self.bench.report(Fault::Diverged(diverged));
-                }
-                Some(visit.node)
-            }
-            Err(fault) => {
-                self.bench.report(fault);
-                None
-            }
+        let visit = self.cursor.visit(self.bench.frame, point, iteration);
+        if let Some(fault) = visit.fault {
+            self.bench.report(fault);
         }
+        visit.node
     }
 
     /// A place where states may wait: the batch arrives here, and those who wait here and may have been woken are
@@ -87,32 +81,28 @@ impl<'t, A: Access> Context<'t, A> {
         point: &'static ProgramPoint,
         arriving: Batch<'t, U, A>,
     ) -> Batch<'t, U, A> {
-        let predicted = self.cursor.predict(self.bench.frame, point, 0);
-        match predicted {
-            Some(node) if arriving.is_empty() && self.bench.is_quiet(node, point) => arriving,
-            _ => self.stage_some(predicted, point, arriving),
-        }
-    }
-
-    /// A stage that has something to do, or is not where it was in the last turn.
-    fn stage_some<U: 'static>(
-        &mut self,
-        predicted: Option<u16>,
-        point: &'static ProgramPoint,
-        arriving: Batch<'t, U, A>,
-    ) -> Batch<'t, U, A> {
-        let Some(node) = predicted.or_else(|| self.look_up(point, 0)) else {
+        let Some(node) = self.visit(point, 0) else {
             return self.none();
         };
         if arriving.is_empty() && self.bench.is_quiet(node, point) {
-            return self.none();
+            return arriving;
         }
+        self.stage_at(node, point, arriving)
+    }
+
+    /// A stage that has something to do.
+    fn stage_at<U: 'static>(
+        &mut self,
+        node: u16,
+        point: &'static ProgramPoint,
+        arriving: Batch<'t, U, A>,
+    ) -> Batch<'t, U, A> {
         let shape = arriving.shape();
         let (set, bound) = match trie::bind(self.bench.frame, node, point, shape) {
-            Ok(Some(bound)) => bound,
-            Ok(None) => return arriving,
-            Err(fault) => {
-                self.bench.report(fault);
+            Binding::To(set, bound) => (set, bound),
+            Binding::Nothing => return arriving,
+            Binding::NoRoom => {
+                self.bench.report(points_exhausted(self.bench.frame));
                 return self.none();
             }
         };
@@ -205,16 +195,16 @@ impl<'t, A: Access> Context<'t, A> {
             return;
         };
         match trie::bind(self.bench.frame, node, point, batch.shape()) {
-            Ok(Some((set, bound))) if bound == batch.shape() => {
+            Binding::To(set, bound) if bound == batch.shape() => {
                 self.bench.leave_at(set, batch.into_segment());
             }
-            Ok(Some((_, bound))) => self.bench.report(Fault::Mismatch(Mismatch {
+            Binding::To(_, bound) => self.bench.report(Fault::Mismatch(Mismatch {
                 expected: self.bench.frame.shape_name(bound),
                 found: self.bench.frame.shape_name(batch.shape()),
             })),
             // A batch that has states has a shape.
-            Ok(None) => {}
-            Err(fault) => self.bench.report(fault),
+            Binding::Nothing => {}
+            Binding::NoRoom => self.bench.report(points_exhausted(self.bench.frame)),
         }
     }
 
@@ -227,6 +217,13 @@ impl<'t, A: Access> Context<'t, A> {
     /// Ends [`Driver::run`](crate::Driver::run) after this turn.
     pub fn stop(&mut self) {
         self.bench.stop.set(true);
+    }
+}
+
+#[cold]
+fn points_exhausted(frame: &Frame) -> Fault {
+    Fault::PointsExhausted {
+        capacity: frame.capacity.points,
     }
 }
 

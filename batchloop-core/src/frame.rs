@@ -3,10 +3,10 @@
 //! Code that is the same for every state type lives on [`Frame`], so that it is compiled once per access and not
 //! once per type.
 
-use core::{any::TypeId, mem::MaybeUninit};
+use core::{any::TypeId, mem::MaybeUninit, ops::Range};
 
 use crate::{
-    access::{Access, Word},
+    access::{Access, Shared, Word},
     active_set::ActiveSet,
     bitmap::Geometry,
     capacity::{Capacity, Wrap},
@@ -20,6 +20,34 @@ use crate::{
     watch::Shard,
     workload::Workload,
 };
+
+/// A part of a machine's storage, for indices that are known to be inside.
+pub(crate) struct Inside<'a, T>(pub(crate) &'a [T]);
+
+impl<T> Clone for Inside<'_, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Inside<'_, T> {}
+
+impl<'a, T> Inside<'a, T> {
+    #[inline(always)]
+    pub(crate) fn at(self, index: usize) -> &'a T {
+        debug_assert!(index < self.0.len());
+        // SAFETY: R5: numbers of slots, nodes, levels, words and entries are inside.
+        unsafe { self.0.get_unchecked(index) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn part(self, range: Range<usize>) -> Self {
+        debug_assert!(range.start <= range.end && range.end <= self.0.len());
+        // SAFETY: R5: so are sets and segments.
+        Inside(unsafe { self.0.get_unchecked(range) })
+    }
+}
 
 /// Room for the machine's own record, in storage that the caller supplies.
 pub struct FrameCell(pub(crate) MaybeUninit<Frame>);
@@ -90,9 +118,10 @@ impl Frame {
         name.rsplit("::").next().unwrap_or(name)
     }
 
-    #[inline]
+    /// A node that a link or a set led to.
+    #[inline(always)]
     pub(crate) fn node(&self, index: u16) -> &Node {
-        &self.nodes[index as usize]
+        Inside(self.nodes).at(index as usize)
     }
 
     pub(crate) fn kin(&self, slot: usize) -> Option<&Kin> {
@@ -102,16 +131,12 @@ impl Frame {
     /// The lifecycle word of a slot that exists.
     #[inline(always)]
     pub(crate) fn word(&self, slot: usize) -> &'static Word {
-        debug_assert!(slot < self.lives.len());
-        // SAFETY: R5: the slot is below the capacity, and there is a word for each slot.
-        unsafe { self.lives.get_unchecked(slot) }
+        Inside(self.lives).at(slot)
     }
 
     #[inline(always)]
     fn place_word(&self, slot: usize) -> &'static Place {
-        debug_assert!(slot < self.places.len());
-        // SAFETY: R5: the slot is below the capacity, and there is a place for each slot.
-        unsafe { self.places.get_unchecked(slot) }
+        Inside(self.places).at(slot)
     }
 
     #[inline]
@@ -128,20 +153,42 @@ impl Frame {
     }
 
     pub(crate) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
-        let base = (2 + self.capacity.points) * self.geometry.words;
-        FreeSet::new(&self.geometry, &self.sets[base..])
+        FreeSet::new(&self.geometry, self.bitmap(2 + self.capacity.points))
     }
 
-    /// The slots that other threads and interrupt handlers have woken on a `Local` machine.
-    pub(crate) fn inbox<A: Access>(&self) -> ActiveSet<'_, A> {
-        let base = (1 + self.capacity.points) * self.geometry.words;
-        ActiveSet::new(&self.geometry, self.sets, base)
+    /// The words of one of the sets.
+    #[inline(always)]
+    fn bitmap(&self, index: usize) -> Inside<'_, Word> {
+        let words = self.geometry.words;
+        let base = index * words;
+        Inside(self.sets).part(base..base + words)
+    }
+
+    /// The slots that other threads and interrupt handlers have woken on a `Local` machine. It is atomic on every
+    /// machine; see [`Waker::wake`](crate::Waker::wake).
+    #[inline]
+    pub(crate) fn inbox(&self) -> ActiveSet<'_, Shared> {
+        ActiveSet::new(&self.geometry, self.bitmap(1 + self.capacity.points))
+    }
+
+    /// Wakes those in the inbox. Answers whether there were any.
+    #[inline]
+    pub(crate) fn route_inbox<A: Access>(&self) -> bool {
+        let any = !self.inbox().is_empty();
+        if any {
+            self.route_some::<A>();
+        }
+        any
+    }
+
+    #[inline(never)]
+    fn route_some<A: Access>(&self) {
+        self.inbox().drain(|slot| self.wake_tenant::<A>(slot));
     }
 
     #[inline(always)]
     pub(crate) fn active_set<A: Access>(&self, set: u16) -> ActiveSet<'_, A> {
-        let base = set as usize * self.geometry.words;
-        ActiveSet::new(&self.geometry, self.sets, base)
+        ActiveSet::new(&self.geometry, self.bitmap(set as usize))
     }
 
     /// The set of the point where the slot waits, or was last.

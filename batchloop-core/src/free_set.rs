@@ -9,17 +9,18 @@ use core::marker::PhantomData;
 use crate::{
     access::{Access, Word},
     bitmap::{BITS, Geometry},
+    frame::Inside,
 };
 
 /// A view of the words of the free set.
 pub(crate) struct FreeSet<'a, A> {
     geometry: &'a Geometry,
-    words: &'a [Word],
+    words: Inside<'a, Word>,
     access: PhantomData<A>,
 }
 
 impl<'a, A: Access> FreeSet<'a, A> {
-    pub(crate) fn new(geometry: &'a Geometry, words: &'a [Word]) -> Self {
+    pub(crate) fn new(geometry: &'a Geometry, words: Inside<'a, Word>) -> Self {
         FreeSet {
             geometry,
             words,
@@ -29,7 +30,7 @@ impl<'a, A: Access> FreeSet<'a, A> {
 
     #[inline(always)]
     fn word(&self, level: usize, index: usize) -> &'a Word {
-        &self.words[self.geometry.word(level, index)]
+        self.words.at(self.geometry.word(level, index))
     }
 
     /// Takes the lowest free slot.
@@ -40,15 +41,14 @@ impl<'a, A: Access> FreeSet<'a, A> {
         'top: loop {
             let mut index = 0;
             for level in (0..self.geometry.levels).rev() {
-                let free = !self.word(level, index).get() & self.geometry.mask(level, index);
-                if free == 0 {
+                let Some(below) = self.room_in(level, index) else {
                     if level == self.geometry.top_level() {
                         return None;
                     }
                     self.mark(level, index);
                     continue 'top;
-                }
-                index = index * BITS + free.trailing_zeros() as usize;
+                };
+                index = below;
             }
             let (leaf, bit) = (index / BITS, 1 << (index % BITS));
             if A::set(self.word(0, leaf), bit) & bit == 0 {
@@ -58,9 +58,16 @@ impl<'a, A: Access> FreeSet<'a, A> {
         }
     }
 
+    /// What the lowest bit stands for that is not set in a word; `None` if the word is full.
+    #[inline(never)]
+    fn room_in(&self, level: usize, index: usize) -> Option<usize> {
+        let free = !self.word(level, index).get();
+        let lowest = index * BITS + free.trailing_zeros() as usize;
+        (free != 0 && lowest <= self.geometry.last(level)).then_some(lowest)
+    }
+
     fn is_full(&self, level: usize, index: usize) -> bool {
-        let mask = self.geometry.mask(level, index);
-        self.word(level, index).get() & mask == mask
+        self.room_in(level, index).is_none()
     }
 
     /// Marks a word as full in the one above, if it is, and so on upwards.
@@ -96,7 +103,7 @@ impl<'a, A: Access> FreeSet<'a, A> {
     pub(crate) fn next_used(&self, from: usize) -> Option<usize> {
         let mut leaf = from / BITS;
         let mut skip = !crate::bitmap::first_bits(from % BITS);
-        while leaf < self.geometry.width(0) {
+        while leaf < self.geometry.leaves() {
             let bits = self.word(0, leaf).get() & skip;
             if bits != 0 {
                 return Some(leaf * BITS + bits.trailing_zeros() as usize);
@@ -109,7 +116,7 @@ impl<'a, A: Access> FreeSet<'a, A> {
 
     /// How many slots are in use. Looks at every leaf.
     pub(crate) fn used(&self) -> usize {
-        (0..self.geometry.width(0))
+        (0..self.geometry.leaves())
             .map(|leaf| self.word(0, leaf).get().count_ones() as usize)
             .sum()
     }

@@ -91,9 +91,6 @@ impl<T: 'static, A: Admits<T>> Machine<T, A> {
             shards: fresh(capacity.shards()),
             scratch: fresh(capacity.scratch()),
         };
-        match parts.machine(capacity) {
-            Ok(machine) => machine,
-            Err(short) => unreachable!("the lengths are computed above: {short}"),
-        }
+        parts.assemble(capacity)
     }
 }

@@ -77,8 +77,7 @@ impl<A: Access> Waker<A> {
         if A::SHARED {
             return self.frame.wake::<A>(slot, self.version, Events::NONE);
         }
-        // The inbox is atomic on every machine: `Shared` here is about the inbox, not about the machine.
-        if self.frame.inbox::<crate::access::Shared>().insert(slot) {
+        if self.frame.inbox().insert(slot) {
             self.frame.counter.0.ring();
         }
         Ok(())

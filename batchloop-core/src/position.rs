@@ -78,13 +78,10 @@ impl Position {
 
     /// The position one level deeper, as the body of [`Context::scope`] sees it. Give it back to [`leave`](Self::leave).
     pub fn enter(&mut self, point: &'static ProgramPoint, iteration: u32) -> Position {
-        let (node, fault) = match self.cursor.visit(self.frame, point, iteration) {
-            Ok(visit) => (visit.node, visit.diverged.map(Fault::Diverged)),
-            Err(fault) => (Cursor::NOWHERE, Some(fault)),
-        };
-        self.fault = self.fault.or(fault);
+        let visit = self.cursor.visit(self.frame, point, iteration);
+        self.fault = self.fault.or(visit.fault);
         Position {
-            cursor: Cursor::at(node),
+            cursor: Cursor::at(visit.node.unwrap_or(Cursor::NOWHERE)),
             fault: None,
             ..*self
         }

@@ -89,7 +89,7 @@ impl Frame {
             let next = life.allocate(self.limit);
             (next, next.version())
         });
-        self.activate::<A>(slot);
+        self.activate_again::<A>(slot);
         version
     }
 
@@ -103,7 +103,9 @@ impl Frame {
     ) -> Result<(), Stale> {
         let word = self.lives.get(slot).ok_or(Stale)?;
         let activate = attempt::<A, _, _>(word, |life| life.wake(version, events).ok_or(Stale))?;
-        self.follow::<A>(slot, activate);
+        if activate == Activate::Yes {
+            self.activate::<A>(slot);
+        }
         Ok(())
     }
 
@@ -120,22 +122,18 @@ impl Frame {
 
     /// Wakes whoever lives in the slot, if somebody does: for bits of the inbox.
     pub(crate) fn wake_tenant<A: Access>(&self, slot: usize) {
-        let life = self.life(slot);
-        if life.is_live() {
-            // A slot whose tenant has just ended needs no wake.
-            let _ = self.wake::<A>(slot, life.version(), Events::NONE);
-        }
-    }
-
-    #[inline(always)]
-    fn follow<A: Access>(&self, slot: usize, activate: Activate) {
-        if activate == Activate::Yes {
+        let edge = |life: Life| match life.is_live() {
+            true => life.wake(life.version(), Events::NONE).ok_or(()),
+            // A slot whose tenant has ended needs no wake.
+            false => Err(()),
+        };
+        if let Ok(Activate::Yes) = self.attempt::<A, _, _>(slot, edge) {
             self.activate::<A>(slot);
         }
     }
 
-    /// For the slot that was woken while its closure ran.
-    #[cold]
+    /// Sets the slot's bit at its point, where that is not what the caller is mostly about.
+    #[inline(never)]
     fn activate_again<A: Access>(&self, slot: usize) {
         self.activate::<A>(slot);
     }
@@ -166,7 +164,7 @@ impl Frame {
             (next, (live, next.version() == 0))
         });
         if live {
-            self.activate::<A>(slot);
+            self.activate_again::<A>(slot);
         } else {
             self.bury::<A>(slot, wrapped);
         }
@@ -230,7 +228,7 @@ impl Frame {
     #[inline(never)]
     fn park_active<A: Access>(&self, slot: usize, before: Life) {
         self.transition::<A, _>(slot, |life| (life.park_active().with_events_of(before), ()));
-        self.activate::<A>(slot);
+        self.activate_again::<A>(slot);
     }
 
     /// Edge 8, once.
@@ -276,6 +274,7 @@ pub(crate) struct Entered<A: Access> {
 /// not run again.
 pub(crate) struct Lock<A: Access> {
     frame: &'static Frame,
+    word: &'static Word,
     slot: usize,
     owner: bool,
     access: PhantomData<A>,
@@ -287,6 +286,7 @@ impl<A: Access> Lock<A> {
         frame.payloads.witness.exclusive(slot);
         Lock {
             frame,
+            word: frame.word(slot),
             slot,
             owner,
             access: PhantomData,
@@ -303,15 +303,14 @@ impl<A: Access> Lock<A> {
     #[inline(always)]
     pub(crate) fn keep(self) {
         let this = self.leave();
-        this.frame
-            .transition::<A, _>(this.slot, |life| (life.keep(), ()));
+        transition::<A, _>(this.word, |life| (life.keep(), ()));
     }
 
     /// Edge 6.
     #[inline(always)]
     pub(crate) fn park(self) {
         let this = self.leave();
-        let activate = this.frame.transition::<A, _>(this.slot, Life::park);
+        let activate = transition::<A, _>(this.word, Life::park);
         if activate == Activate::Yes {
             this.frame.activate_again::<A>(this.slot);
         }
@@ -320,10 +319,10 @@ impl<A: Access> Lock<A> {
     /// Edge 9.
     pub(crate) fn unlock(self, wake: bool) {
         let this = self.leave();
-        let activate = this
-            .frame
-            .transition::<A, _>(this.slot, |life| life.unlock(wake));
-        this.frame.follow::<A>(this.slot, activate);
+        let activate = transition::<A, _>(this.word, |life| life.unlock(wake));
+        if activate == Activate::Yes {
+            this.frame.activate_again::<A>(this.slot);
+        }
     }
 
     /// Edge 10.

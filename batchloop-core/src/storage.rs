@@ -51,7 +51,7 @@ pub struct Place(pub(crate) AtomicU16);
     reason = "a driver's scratch space is used by one thread at a time, so loom need not follow it"
 )]
 #[repr(transparent)]
-pub struct Index(pub(crate) portable_atomic::AtomicU32);
+pub struct Index(pub(crate) core::sync::atomic::AtomicU32);
 
 impl Place {
     /// Unused room: all zero.
@@ -75,7 +75,7 @@ impl Index {
         clippy::disallowed_types,
         reason = "fresh room for each array element is what is wanted"
     )]
-    pub const EMPTY: Index = Index(portable_atomic::AtomicU32::new(0));
+    pub const EMPTY: Index = Index(core::sync::atomic::AtomicU32::new(0));
 
     #[cfg(loom)]
     pub(crate) fn empty() -> Index {
@@ -163,6 +163,23 @@ impl<T: 'static> Parts<T> {
                 });
             }
         }
+        let parts = Parts {
+            frame: self.frame,
+            payloads: &mut self.payloads[..capacity.slots],
+            lives: &mut self.lives[..capacity.slots],
+            places: &mut self.places[..capacity.slots],
+            sets: &mut self.sets[..capacity.set_words()],
+            nodes: &mut self.nodes[..capacity.nodes()],
+            kin: &mut self.kin[..capacity.kin()],
+            tasks: &mut self.tasks[..capacity.task_cells()],
+            shards: &mut self.shards[..capacity.shards()],
+            scratch: &mut self.scratch[..capacity.scratch()],
+        };
+        Ok(parts.assemble(capacity))
+    }
+
+    /// Makes the machine of parts that are as long as the capacity needs them.
+    pub(crate) fn assemble<A: Admits<T>>(self, capacity: Capacity) -> Machine<T, A> {
         let payloads = Payloads {
             base: self.payloads.as_mut_ptr().cast(),
             stride: size_of::<T>(),
@@ -173,24 +190,24 @@ impl<T: 'static> Parts<T> {
         };
         let frame = self.frame.0.write(Frame {
             payloads,
-            lives: &self.lives[..capacity.slots],
-            places: &self.places[..capacity.slots],
-            sets: &self.sets[..capacity.set_words()],
-            nodes: &self.nodes[..capacity.nodes()],
-            parents: &self.kin[..capacity.kin()],
-            scratch: &self.scratch[..capacity.scratch()],
+            lives: self.lives,
+            places: self.places,
+            sets: self.sets,
+            nodes: self.nodes,
+            parents: self.kin,
+            scratch: self.scratch,
             geometry: capacity.geometry(),
             limit: VersionLimit::of_bits(capacity.version_bits),
             capacity,
             growth: Growth::new(),
             counter: Shard(crate::change::ChangeCounter::new()),
-            tasks: &self.tasks[..capacity.task_cells()],
-            shards: &self.shards[..capacity.shards()],
+            tasks: self.tasks,
+            shards: self.shards,
             starved: Word(AtomicUsize::new(0)),
             retired: AtomicUsize::new(0),
             drivers: AtomicUsize::new(0),
         });
-        Ok(Machine::new(frame))
+        Machine::new(frame)
     }
 }
 
@@ -290,11 +307,8 @@ impl<
         }
     }
 
-    #[doc(hidden)]
-    pub fn claim<A: Admits<T>>(
-        &'static self,
-        capacity: Capacity,
-    ) -> Result<Machine<T, A>, Claimed> {
+    /// `capacity` is what the arrays were made for.
+    fn claim<A: Admits<T>>(&'static self, capacity: Capacity) -> Result<Machine<T, A>, Claimed> {
         // ORDERING: Relaxed; the winner is the first to touch the arrays, so there is nothing to acquire.
         self.claimed
             .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
@@ -314,10 +328,7 @@ impl<
             shards: &mut arrays.shards,
             scratch: &mut arrays.scratch,
         };
-        match parts.machine(capacity) {
-            Ok(machine) => Ok(machine),
-            Err(short) => unreachable!("the macro computes the lengths: {short}"),
-        }
+        Ok(parts.assemble(capacity))
     }
 }
 
@@ -359,10 +370,8 @@ impl<
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub struct Home<S: 'static> {
-    #[doc(hidden)]
-    pub storage: &'static S,
-    #[doc(hidden)]
-    pub capacity: Capacity,
+    storage: &'static S,
+    capacity: Capacity,
 }
 
 #[cfg(not(loom))]
@@ -377,6 +386,24 @@ impl<
     const SCRATCH: usize,
 > Home<Storage<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>>
 {
+    #[doc(hidden)]
+    pub const fn new(
+        storage: &'static Storage<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>,
+        capacity: Capacity,
+    ) -> Self {
+        assert!(
+            SLOTS == capacity.slots
+                && SETS == capacity.set_words()
+                && NODES == capacity.nodes()
+                && KIN == capacity.kin()
+                && TASKS == capacity.task_cells()
+                && SHARDS == capacity.shards()
+                && SCRATCH == capacity.scratch(),
+            "the arrays are as long as the capacity needs them"
+        );
+        Home { storage, capacity }
+    }
+
     /// Makes the machine, for one thread. It can be made once.
     ///
     /// # Errors
@@ -455,7 +482,7 @@ macro_rules! storage {
                 { $name::CAPACITY.shards() },
                 { $name::CAPACITY.scratch() },
             > = $crate::Storage::new();
-            $crate::Home { storage: &STORAGE, capacity: $name::CAPACITY }
+            $crate::Home::new(&STORAGE, $name::CAPACITY)
         };
     };
 }

@@ -9,7 +9,7 @@ use core::{
 };
 
 use crate::{
-    access::{Access, Shared},
+    access::Access,
     frame::Frame,
     me::Me,
     sync::{AtomicPtr, Ordering},
@@ -67,7 +67,7 @@ impl TaskCell {
         let slot = bytes / size_of::<TaskCell>();
         if A::SHARED {
             frame.wake_tenant::<A>(slot);
-        } else if frame.inbox::<Shared>().insert(slot) {
+        } else if frame.inbox().insert(slot) {
             // As any waker of a `Local` machine: the owner routes the inbox at its next turn.
             frame.counter.0.ring();
         }

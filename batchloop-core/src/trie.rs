@@ -6,7 +6,7 @@
 //! the parent's list, and happens only on the first traversal and when a traversal differs.
 
 use crate::{
-    error::{Fault, Site},
+    error::{Diverged, Fault, Site},
     frame::Frame,
     point::ProgramPoint,
     shape::{Projection, Shape},
@@ -176,10 +176,26 @@ pub(crate) struct Cursor {
     last: u16,
 }
 
-/// What a visit found.
+/// What a visit found. A node, or a fault, or both.
 pub(crate) struct Visit {
-    pub(crate) node: u16,
-    pub(crate) diverged: Option<crate::error::Diverged>,
+    pub(crate) node: Option<u16>,
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Visit {
+    fn found(node: u16) -> Self {
+        Visit {
+            node: Some(node),
+            fault: None,
+        }
+    }
+
+    fn failed(fault: Fault) -> Self {
+        Visit {
+            node: None,
+            fault: Some(fault),
+        }
+    }
 }
 
 impl Cursor {
@@ -227,71 +243,66 @@ impl Cursor {
         frame: &Frame,
         point: &'static ProgramPoint,
         iteration: u32,
-    ) -> Result<Visit, Fault> {
+    ) -> Visit {
         if self.parent == Self::NOWHERE {
-            return Err(Fault::ScopesExhausted {
-                capacity: frame.capacity().nodes() - 1,
-            });
-        }
-        if let Some(node) = self.predict(frame, point, iteration) {
-            return Ok(Visit {
-                node,
-                diverged: None,
-            });
+            return Visit::failed(exhausted(frame));
         }
         let next = self.successor(frame);
         let found = Site { point, iteration };
-        if let Some((node, skipped)) = find(frame, next, point, iteration) {
-            frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
-            self.last = node;
-            return Ok(Visit {
-                node,
-                diverged: None,
-            });
+        if let Some(node) = self.skip_to(frame, next, found) {
+            return Visit::found(node);
         }
         let first = frame.node(self.parent).first_child.load(Ordering::Acquire);
-        let known = find(frame, first, point, iteration);
+        let known = find(frame, first, found);
         if known.is_some()
-            && let Some((node, skipped)) = find(frame, self.successor(frame), point, iteration)
+            && let Some(node) = self.skip_to(frame, self.successor(frame), found)
         {
             // Another worker has appended it since `next` was read.
-            frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
-            self.last = node;
-            return Ok(Visit {
-                node,
-                diverged: None,
-            });
+            return Visit::found(node);
         }
         let (node, predecessor) = match known {
             Some((node, _)) => (node, None),
-            None => append(frame, self.parent, point, iteration)?,
+            None => match append(frame, self.parent, found) {
+                Ok(appended) => appended,
+                Err(fault) => return Visit::failed(fault),
+            },
         };
         // Appending right behind the node visited last is how a trie grows. Anything else is another order than the
         // recorded one.
         if known.is_none() && next == ROOT && predecessor == Some(self.last) {
             self.last = node;
-            return Ok(Visit {
-                node,
-                diverged: None,
-            });
+            return Visit::found(node);
         }
         let expected = match next {
             ROOT => None,
             next => frame.node(next).site(),
         };
-        let diverged =
-            (expected != Some(found)).then_some(crate::error::Diverged { expected, found });
         if known.is_none() {
             self.last = node;
         }
-        Ok(Visit { node, diverged })
+        let diverged = expected != Some(found);
+        Visit {
+            node: Some(node),
+            fault: diverged.then_some(Fault::Diverged(Diverged { expected, found })),
+        }
+    }
+
+    /// Goes to the site if it is found from `node` on, and counts what lies between.
+    fn skip_to(&mut self, frame: &Frame, node: u16, site: Site) -> Option<u16> {
+        let (node, skipped) = find(frame, node, site)?;
+        if skipped > 0 {
+            frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
+        }
+        self.last = node;
+        Some(node)
     }
 
     /// The child with this point that some traversal has visited.
     pub(crate) fn known(&self, frame: &Frame, point: &'static ProgramPoint) -> Option<u16> {
         let parent = frame.nodes.get(self.parent as usize)?;
         let first = parent.first_child.load(Ordering::Acquire);
-        find(frame, first, point, 0).map(|(node, _)| node)
+        let iteration = 0;
+        find(frame, first, Site { point, iteration }).map(|(node, _)| node)
     }
 
     /// The traversal leaves this node; counts what it did not visit.
@@ -315,16 +326,11 @@ impl Cursor {
     }
 }
 
-/// The node with this key from `node` on, and how many come before it.
-fn find(
-    frame: &Frame,
-    mut node: u16,
-    point: &'static ProgramPoint,
-    iteration: u32,
-) -> Option<(u16, usize)> {
+/// The node of this site from `node` on, and how many come before it.
+fn find(frame: &Frame, mut node: u16, site: Site) -> Option<(u16, usize)> {
     let mut before = 0;
     while node != ROOT {
-        if frame.node(node).is(point, iteration) {
+        if frame.node(node).is(site.point, site.iteration) {
             return Some((node, before));
         }
         before += 1;
@@ -333,13 +339,15 @@ fn find(
     None
 }
 
+#[cold]
+fn exhausted(frame: &Frame) -> Fault {
+    Fault::ScopesExhausted {
+        capacity: frame.capacity().nodes() - 1,
+    }
+}
+
 /// Appends a child, unless another worker just did. Answers the node and, if it is new, the one before it.
-fn append(
-    frame: &Frame,
-    parent: u16,
-    point: &'static ProgramPoint,
-    iteration: u32,
-) -> Result<(u16, Option<u16>), Fault> {
+fn append(frame: &Frame, parent: u16, site: Site) -> Result<(u16, Option<u16>), Fault> {
     let growth = frame.growth();
     let _extending = growth.extend();
     let mut last = ROOT;
@@ -349,7 +357,7 @@ fn append(
         if child == ROOT {
             break;
         }
-        if frame.node(child).is(point, iteration) {
+        if frame.node(child).is(site.point, site.iteration) {
             return Ok((child, Some(last)));
         }
         last = child;
@@ -357,65 +365,58 @@ fn append(
     }
     let index = growth.nodes.load(Ordering::Relaxed);
     if index as usize >= frame.capacity().nodes() {
-        return Err(Fault::ScopesExhausted {
-            capacity: frame.capacity().nodes() - 1,
-        });
+        return Err(exhausted(frame));
     }
     growth.nodes.store(index + 1, Ordering::Relaxed);
     if frame.node(parent).complete.load(Ordering::Relaxed) != 0 {
         growth.late.fetch_add(1, Ordering::Relaxed);
     }
     let node = frame.node(index);
-    let pointer = core::ptr::from_ref(point).cast_mut();
+    let pointer = core::ptr::from_ref(site.point).cast_mut();
     node.point.store(pointer, Ordering::Relaxed);
-    node.iteration.store(iteration, Ordering::Relaxed);
+    node.iteration.store(site.iteration, Ordering::Relaxed);
     node.parent.store(parent, Ordering::Relaxed);
     // ORDERING: Release publishes the node; the partners are the Acquire loads of links.
     link.store(index, Ordering::Release);
     Ok((index, Some(last)))
 }
 
-/// The active set of a stage, and the shape that its states are bound to.
-///
+/// What a stage is bound to.
+pub(crate) enum Binding {
+    /// Its active set, and the shape of the states that wait there.
+    To(u16, Shape),
+    /// Nothing has ever arrived.
+    Nothing,
+    /// All sets belong to other points.
+    NoRoom,
+}
+
 /// The first batch that arrives binds the point: all that wait there must have the same shape, since the code below
-/// works on all of them alike. `None` where nothing has ever arrived.
+/// works on all of them alike.
 #[inline]
-pub(crate) fn bind(
-    frame: &Frame,
-    index: u16,
-    point: &ProgramPoint,
-    arriving: Shape,
-) -> Result<Option<(u16, Shape)>, Fault> {
+pub(crate) fn bind(frame: &Frame, index: u16, point: &ProgramPoint, arriving: Shape) -> Binding {
     let node = frame.node(index);
     let set = node.set();
     if set != ENTRANCE {
-        return Ok(Some((set, node.shape())));
-    }
-    if arriving.is_known() {
-        bind_first(frame, node, point, arriving).map(Some)
+        Binding::To(set, node.shape())
+    } else if arriving.is_known() {
+        bind_first(frame, node, point, arriving)
     } else {
-        Ok(None)
+        Binding::Nothing
     }
 }
 
 #[cold]
-fn bind_first(
-    frame: &Frame,
-    node: &Node,
-    point: &ProgramPoint,
-    arriving: Shape,
-) -> Result<(u16, Shape), Fault> {
+fn bind_first(frame: &Frame, node: &Node, point: &ProgramPoint, arriving: Shape) -> Binding {
     let growth = frame.growth();
     let _extending = growth.extend();
     let set = node.set();
     if set != ENTRANCE {
-        return Ok((set, node.shape()));
+        return Binding::To(set, node.shape());
     }
     let set = growth.sets.load(Ordering::Relaxed);
     if set as usize > frame.capacity().points {
-        return Err(Fault::PointsExhausted {
-            capacity: frame.capacity().points,
-        });
+        return Binding::NoRoom;
     }
     growth.sets.store(set + 1, Ordering::Relaxed);
     node.shape.store(arriving.index(), Ordering::Relaxed);
@@ -424,7 +425,7 @@ fn bind_first(
     of_set.store(workload, Ordering::Relaxed);
     // ORDERING: Release publishes the shape and the workload; the partner is the Acquire load in `Node::set`.
     node.set.store(set, Ordering::Release);
-    Ok((set, arriving))
+    Binding::To(set, arriving)
 }
 
 /// The stage whose active set this is; `None` for the entrance. Walks the nodes.

@@ -8,15 +8,16 @@ use core::{
 
 use crate::{
     access::{Access, Local},
-    active_set::slots,
     batch::Batch,
     bench::Bench,
     context::Context,
     error::{DriversTaken, Fault, Full},
+    frame::Inside,
     handle::Handle,
     idle::{Idle, Progress},
     machine::{Machine, Reservation},
     shape::Shape,
+    storage::Index,
     sync::Ordering,
     trie::ROOT,
     watch::Watch,
@@ -31,6 +32,7 @@ use crate::{
 pub struct Driver<T: 'static, A: Access = Local> {
     machine: Machine<T, A>,
     index: usize,
+    scratch: &'static [Index],
     watch: Watch,
     stopped: bool,
 }
@@ -44,9 +46,13 @@ impl<T, A: Access> Driver<T, A> {
             // that had this index before is ours.
             let before = frame.drivers.fetch_or(1 << index, Ordering::AcqRel);
             if before & (1 << index) == 0 {
+                let room = frame.capacity.scratch_of_driver();
                 return Ok(Driver {
                     machine,
                     index,
+                    scratch: Inside(frame.scratch)
+                        .part(index * room..(index + 1) * room)
+                        .0,
                     watch: Watch::new(frame, serves),
                     stopped: false,
                 });
@@ -72,19 +78,11 @@ impl<T, A: Access> Driver<T, A> {
     ) -> Result<Progress, Fault> {
         let frame = self.machine.frame;
         self.watch.renew();
-        if !A::SHARED {
-            // The inbox is atomic on every machine; see `Waker::wake`.
-            let inbox = frame.inbox::<crate::access::Shared>();
-            inbox.take(|base, bits| {
-                slots(base, bits).for_each(|slot| frame.wake_tenant::<A>(slot));
-                0
-            });
+        if !A::SHARED && frame.route_inbox::<A>() {
             // What was routed is seen by this very turn.
             self.watch.forget_own_changes();
         }
-        let room = frame.capacity.scratch_of_driver();
-        let scratch = &frame.scratch[self.index * room..(self.index + 1) * room];
-        let bench = Bench::new(frame, self.watch.serves(), scratch);
+        let bench = Bench::new(frame, self.watch.serves(), self.scratch);
         let mut turn = Turn {
             context: Context::new(&bench, ROOT),
             types: PhantomData,

@@ -72,16 +72,18 @@ impl Watch {
     }
 
     /// Each counter of the workloads, once.
-    fn each_counter(&self, mut visit: impl FnMut(&'static ChangeCounter)) {
+    #[inline(never)]
+    fn each_counter(&self, visit: &mut dyn FnMut(&'static ChangeCounter)) {
         let Watch { frame, serves, .. } = *self;
-        let mut first_is_served = false;
-        for workload in serves.iter() {
-            match workload.index() {
-                own if (1..=frame.shards.len()).contains(&own) => visit(frame.counter_of(workload)),
-                _ => first_is_served = true,
+        let mut others = serves;
+        for (index, shard) in frame.shards.iter().enumerate() {
+            let workload = Workload::from_index(index as u16 + 1);
+            others = others.without(workload.into());
+            if serves.contains(workload) {
+                visit(&shard.0);
             }
         }
-        if first_is_served {
+        if others != Workloads::NONE {
             visit(&frame.counter.0);
         }
     }
@@ -93,7 +95,7 @@ impl Watch {
         }
         // Counts only grow, so the sum has moved if one of them has.
         let mut sum = Snapshot::ZERO;
-        self.each_counter(|counter| sum = sum.plus(counter.snapshot()));
+        self.each_counter(&mut |counter| sum = sum.plus(counter.snapshot()));
         sum
     }
 
@@ -163,7 +165,7 @@ impl Watch {
             return None;
         }
         let announced = Announced(*self);
-        self.each_counter(ChangeCounter::announce);
+        self.each_counter(&mut ChangeCounter::announce);
         // ORDERING: the partner is the fence in `ring`.
         fence(Ordering::SeqCst);
         // What is dropped on the way out is taken back.
@@ -179,6 +181,6 @@ opaque_debug!(Announced);
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        self.0.each_counter(ChangeCounter::withdraw);
+        self.0.each_counter(&mut ChangeCounter::withdraw);
     }
 }

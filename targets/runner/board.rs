@@ -36,7 +36,6 @@ const fn riscv32(
     name: &'static str,
     cpu: &'static str,
     triple: &'static str,
-    features: &'static str,
     machine: &'static [&'static str],
 ) -> Board {
     Board {
@@ -44,7 +43,7 @@ const fn riscv32(
         cpu,
         triple,
         package: "batchloop-riscv32",
-        features,
+        features: "",
         qemu: "qemu-system-riscv32",
         machine,
         count: None,
@@ -83,14 +82,12 @@ pub(crate) static BOARDS: [Board; 7] = [
         "riscv32imac",
         "RISC-V, 32 bits",
         "riscv32imac-unknown-none-elf",
-        "",
         &["-M", "virt", "-bios", "none", "-cpu", "rv32"],
     ),
     riscv32(
         "riscv32imc",
         "RISC-V, 32 bits, without the A extension",
         "riscv32imc-unknown-none-elf",
-        "without-a",
         &["-M", "virt", "-bios", "none", "-cpu", "rv32,a=false"],
     ),
     Board {

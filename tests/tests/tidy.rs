@@ -50,7 +50,7 @@ const BOARDS: [&str; 10] = [
 const BACKEND: [&str; 4] = [
     "batchloop-core/src/sync.rs",
     "batchloop-std/src/futex.rs",
-    "batchloop-core/src/storage.rs: portable_atomic::AtomicU32",
+    "batchloop-core/src/storage.rs: core::sync::atomic::AtomicU32",
     "batchloop-eventfd/src/sync.rs",
 ];
 

@@ -14,15 +14,16 @@ fn set(slots: usize) -> impl Fn() -> Set + Copy + Send {
     let geometry: &'static Geometry = Box::leak(Box::new(Geometry::of(slots)));
     let words: Vec<Word> = (0..geometry.words).map(|_| Word::empty()).collect();
     let words: &'static [Word] = words.leak();
-    move || ActiveSet::new(geometry, words, 0)
+    move || ActiveSet::new(geometry, Inside(words))
 }
 
 fn take(set: &Set, room: usize) -> Vec<usize> {
     let mut taken = Vec::new();
-    set.take(|base, bits| {
+    set.take(|_, base, bits| {
         let before = taken.len();
         taken.extend(slots(base, bits).take(room - before));
-        (before..taken.len()).fold(bits, |bits, _| bits & (bits - 1))
+        let rest = (before..taken.len()).fold(bits, |bits, _| bits & (bits - 1));
+        (taken.len(), rest)
     });
     taken
 }

@@ -22,17 +22,18 @@ impl Fixture {
     }
 
     fn set<A: Access>(&self) -> ActiveSet<'_, A> {
-        ActiveSet::new(&self.geometry, &self.words, 3)
+        ActiveSet::new(&self.geometry, Inside(&self.words[3..]))
     }
 
     fn take<A: Access>(&self, room: usize) -> (Vec<usize>, bool) {
         let mut taken = Vec::new();
-        let left = self.set::<A>().take(|base, bits| {
+        let left = self.set::<A>().take(|_, base, bits| {
             assert!(bits != 0, "no leaf is handed over empty");
             let fitting = slots(base, bits).take(room - taken.len());
             let before = taken.len();
             taken.extend(fitting);
-            (before..taken.len()).fold(bits, |bits, _| bits & (bits - 1))
+            let rest = (before..taken.len()).fold(bits, |bits, _| bits & (bits - 1));
+            (taken.len(), rest)
         });
         (taken, left.remain)
     }

@@ -13,12 +13,12 @@ fn a_slot_that_is_given_back_while_its_leaf_fills_is_found() {
         let geometry: &'static Geometry = Box::leak(Box::new(Geometry::of(2 * BITS)));
         let words: Vec<Word> = (0..geometry.words).map(|_| Word::empty()).collect();
         let words: &'static [Word] = words.leak();
-        let set = FreeSet::<Shared>::new(geometry, words);
+        let set = FreeSet::<Shared>::new(geometry, Inside(words));
         for slot in 0..BITS - 1 {
             assert_eq!(set.reserve(), Some(slot));
         }
         let other = thread::spawn(move || {
-            FreeSet::<Shared>::new(geometry, words).give_back(0);
+            FreeSet::<Shared>::new(geometry, Inside(words)).give_back(0);
         });
         // Takes the last slot of the first leaf, or the one that comes back.
         let first = set.reserve().unwrap();

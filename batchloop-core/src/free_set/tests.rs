@@ -14,7 +14,7 @@ fn words(geometry: &Geometry) -> Vec<Word> {
 fn agrees<A: Access>(slots: usize, operations: &[Option<prop::sample::Index>]) {
     let geometry = Geometry::of(slots);
     let words = words(&geometry);
-    let set = FreeSet::<A>::new(&geometry, &words);
+    let set = FreeSet::<A>::new(&geometry, Inside(&words));
     let mut used = BTreeSet::new();
     for operation in operations {
         match operation {
@@ -58,7 +58,7 @@ fn full_sets_find_their_holes() {
     for slots in SIZES {
         let geometry = Geometry::of(slots);
         let words = words(&geometry);
-        let set = FreeSet::<Shared>::new(&geometry, &words);
+        let set = FreeSet::<Shared>::new(&geometry, Inside(&words));
         for slot in 0..slots {
             assert_eq!(set.reserve(), Some(slot));
         }
