@@ -46,10 +46,6 @@ impl<T> Payload<T> {
 pub struct Place(pub(crate) AtomicU16);
 
 /// One index of a batch.
-#[allow(
-    clippy::disallowed_types,
-    reason = "a driver's scratch space is used by one thread at a time, so loom need not follow it"
-)]
 #[repr(transparent)]
 pub struct Index(pub(crate) core::sync::atomic::AtomicU32);
 
@@ -72,7 +68,6 @@ impl Index {
     /// Unused room: all zero.
     #[allow(
         clippy::declare_interior_mutable_const,
-        clippy::disallowed_types,
         reason = "fresh room for each array element is what is wanted"
     )]
     pub const EMPTY: Index = Index(core::sync::atomic::AtomicU32::new(0));

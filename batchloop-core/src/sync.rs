@@ -3,10 +3,6 @@
 //! Everywhere else the crate says `sync::AtomicUsize`. A normal build gets core's atomics; on a target without
 //! compare-and-swap, what reads and writes in one step does so in a critical section, which the binary brings. A build
 //! with `--cfg loom` gets loom's modelled types.
-#![allow(
-    clippy::disallowed_types,
-    reason = "this is the file that chooses them"
-)]
 
 #[cfg(all(not(loom), target_has_atomic = "ptr"))]
 pub(crate) use core::sync::atomic::AtomicUsize;
@@ -29,8 +25,12 @@ mod without_swap {
     use core::sync::atomic::{self, Ordering};
 
     /// Loads and stores are those of the target. What reads and writes in one step does both in a critical section, so
-    /// such steps on one word have one order. A `store` has no place in it: it must not meet such a step of somebody
-    /// else's on the same word, or it may be lost. Words that are stored to have one writer at a time.
+    /// such steps on one word have one order. A `store` has no place in that order: where there are several cores, it
+    /// would be lost if it came between the two halves of somebody else's step.
+    ///
+    /// So a word that is stored to has one writer at a time, and meets no steps of others but exchanges that fail, which
+    /// write nothing: the lock of the trie, whose holder stores, and the state of a bell, whose winner does. The words
+    /// of a `Local` machine are its owner's, and others reach them by the inbox, which nobody stores to.
     #[repr(transparent)]
     pub(crate) struct AtomicUsize(atomic::AtomicUsize);
 
@@ -94,12 +94,14 @@ mod without_swap {
             _: Ordering,
             _: Ordering,
         ) -> Result<usize, usize> {
-            let before = self.update(|before| if before == current { new } else { before });
-            if before == current {
+            critical_section::with(|_| {
+                let before = self.0.load(Ordering::Acquire);
+                if before != current {
+                    return Err(before);
+                }
+                self.0.store(new, Ordering::Release);
                 Ok(before)
-            } else {
-                Err(before)
-            }
+            })
         }
     }
 }

@@ -1,5 +1,4 @@
 //! The bell of a multiplexer, which costs one system call for each sleep that it ends.
-#![allow(clippy::disallowed_types, reason = "they come from `sync.rs`")]
 
 use batchloop_core::Bell;
 

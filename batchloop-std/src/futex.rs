@@ -1,8 +1,4 @@
 //! A word that threads sleep on.
-#![allow(
-    clippy::disallowed_types,
-    reason = "a futex is a word of exactly this type"
-)]
 
 use core::ops::Deref;
 #[cfg(not(loom))]

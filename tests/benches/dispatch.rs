@@ -198,10 +198,6 @@ impl<A: Admits<State>> Subject<A> {
 }
 
 /// What one atomic read-modify-write costs here: a `Shared` wake and transition need four, a `Local` one none.
-#[allow(
-    clippy::disallowed_types,
-    reason = "what the processor's own instruction costs is the question"
-)]
 fn read_modify_write() -> f64 {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let words: [AtomicUsize; 64] = std::array::from_fn(AtomicUsize::new);

@@ -5,7 +5,6 @@
 //!
 //! *Throughput*: a thread outside wakes 10,000 waiting activities, round after round; each counts and waits again. The
 //! time for one wake and one transition, the minimum of 5 repeats.
-#![allow(clippy::disallowed_types, reason = "no model checker follows a bench")]
 
 use std::{
     sync::{

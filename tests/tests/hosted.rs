@@ -1,8 +1,4 @@
 //! A multiplexer that is one task of a tokio runtime: the `hosted` example from end to end, and no wake is lost.
-#![allow(
-    clippy::disallowed_types,
-    reason = "the standard library's own flags tell the threads of the test"
-)]
 
 use std::{
     io::{self, Write},

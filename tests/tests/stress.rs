@@ -1,9 +1,5 @@
 //! Real threads, many wakes, each accounted for. `BATCHLOOP_STRESS_WAKES` says how many; there is no time-out in it,
 //! so a lost wake-up shows as a test that does not end.
-#![allow(
-    clippy::disallowed_types,
-    reason = "no model checker follows these tests"
-)]
 
 use std::{
     env,

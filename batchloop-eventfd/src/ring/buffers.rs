@@ -1,5 +1,4 @@
 //! The memory that the kernel receives into: a ring of buffers that it takes one by one, and gets back.
-#![allow(clippy::disallowed_types, reason = "they come from `sync.rs`")]
 
 use std::{array, cell::UnsafeCell, io, ops::Range};
 

@@ -1,8 +1,3 @@
-#![allow(
-    clippy::disallowed_types,
-    reason = "no model checker follows these tests"
-)]
-
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use batchloop_core::{Capacity, Fault, Full, Handle, Step, point};
