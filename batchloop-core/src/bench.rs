@@ -8,7 +8,11 @@
 //! each point that a turn visits moves in each turn, and a state that is active among `n` at its point is taken
 //! within `n + 1` turns, or within `n / batch + 2` while no other batches fill the scratch space.
 
-use core::{cell::Cell, marker::PhantomData, num::NonZeroUsize};
+use core::{
+    cell::{Cell, OnceCell},
+    marker::PhantomData,
+    num::NonZeroUsize,
+};
 
 use crate::{
     access::Access,
@@ -119,6 +123,17 @@ impl Segment {
     }
 }
 
+/// Claims the slots of a leaf's bits, behind those that have been `taken` so far. Answers how many are taken now, and the
+/// bits that there is no room for.
+fn write_down(entries: &[Index], mut taken: usize, base: usize, bits: usize) -> (usize, usize) {
+    let rest = without_first(entries.len() - taken, bits);
+    for slot in slots(base, bits & !rest) {
+        Entry::claimed(slot).write(Inside(entries).at(taken));
+        taken += 1;
+    }
+    (taken, rest)
+}
+
 pub(crate) struct Bench<A> {
     pub(crate) frame: &'static Frame,
     serves: Workloads,
@@ -130,7 +145,7 @@ pub(crate) struct Bench<A> {
     visited: Cell<usize>,
     pub(crate) backlog: Cell<bool>,
     pub(crate) stop: Cell<bool>,
-    fault: Cell<Option<Fault>>,
+    fault: OnceCell<Fault>,
     access: PhantomData<A>,
 }
 
@@ -145,7 +160,7 @@ impl<A: Access> Bench<A> {
             visited: Cell::new(0),
             backlog: Cell::new(false),
             stop: Cell::new(false),
-            fault: Cell::new(None),
+            fault: OnceCell::new(),
             access: PhantomData,
         }
     }
@@ -153,13 +168,12 @@ impl<A: Access> Bench<A> {
     /// Remembers the first fault of the turn.
     #[cold]
     pub(crate) fn report(&self, fault: Fault) {
-        if self.fault.get().is_none() {
-            self.fault.set(Some(fault));
-        }
+        // The first one stays.
+        let _ = self.fault.set(fault);
     }
 
     pub(crate) fn fault(&self) -> Option<Fault> {
-        self.fault.get()
+        self.fault.get().copied()
     }
 
     // ORDERING: Relaxed; scratch space belongs to one driver, and a driver to one thread at a time.
@@ -273,8 +287,7 @@ impl<A: Access> Bench<A> {
     /// Takes what is only claimed, so that the whole segment is owned; what cannot be taken is left out.
     fn secure(&self, segment: Segment) -> Segment {
         let mut kept = 0;
-        for at in segment.start()..segment.end() {
-            let entry = self.get(at);
+        for entry in self.entries(segment).iter().map(Entry::read) {
             let ours = !entry.is_claimed()
                 || self.frame.take::<A>(entry.slot(), segment.from) == Taken::Here;
             if ours {
@@ -370,8 +383,8 @@ impl<A: Access> Bench<A> {
     /// The states of a segment go to the point of `set`, active.
     pub(crate) fn leave_at(&self, set: u16, arrivals: Segment) {
         let arrivals = self.secure(arrivals);
-        for at in arrivals.start()..arrivals.end() {
-            self.frame.set_place(self.get(at).slot(), set);
+        for entry in self.entries(arrivals).iter().map(Entry::read) {
+            self.frame.set_place(entry.slot(), set);
         }
         self.put_back(arrivals);
         self.shrink(arrivals, 0);
@@ -391,8 +404,8 @@ impl<A: Access> Bench<A> {
 
     fn gather_with(&self, set: u16, arrivals: Segment) -> Segment {
         let mut arrivals = self.secure(arrivals);
-        for at in arrivals.start()..arrivals.end() {
-            self.frame.set_place(self.get(at).slot(), set);
+        for entry in self.entries(arrivals).iter().map(Entry::read) {
+            self.frame.set_place(entry.slot(), set);
         }
         if self.frame.active_set::<A>(set).is_empty() {
             return arrivals;
@@ -426,15 +439,8 @@ impl<A: Access> Bench<A> {
             self.backlog.set(self.backlog.get() || !active.is_empty());
             return Segment::EMPTY;
         }
-        let entries = Inside(self.scratch).part(first..first + room);
-        let outcome = active.take(move |mut taken, base, bits| {
-            let rest = without_first(room - taken, bits);
-            for slot in slots(base, bits & !rest) {
-                Entry::claimed(slot).write(entries.at(taken));
-                taken += 1;
-            }
-            (taken, rest)
-        });
+        let entries = Inside(self.scratch).part(first..first + room).0;
+        let outcome = active.take(move |taken, base, bits| write_down(entries, taken, base, bits));
         if outcome.remain {
             self.backlog.set(true);
             if A::SHARED && self.frame.capacity.drivers > 1 {
@@ -453,8 +459,7 @@ impl<A: Access> Bench<A> {
 
     /// The states of a segment go back to where they came from, active.
     pub(crate) fn put_back(&self, segment: Segment) {
-        for at in segment.start()..segment.end() {
-            let entry = self.get(at);
+        for entry in self.entries(segment).iter().map(Entry::read) {
             if entry.is_claimed() {
                 self.frame.activate_at::<A>(entry.slot(), segment.from);
             } else {

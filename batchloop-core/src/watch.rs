@@ -88,7 +88,6 @@ impl Watch {
         }
     }
 
-    #[inline]
     fn now(&self) -> Snapshot {
         if self.frame.shards.is_empty() {
             return self.frame.counter.0.snapshot();
@@ -117,14 +116,12 @@ impl Watch {
     }
 
     /// Whether there has been a change since the driver's last turn started.
-    #[inline]
     pub fn has_moved(&self) -> bool {
         self.now() != self.since
     }
 
     /// Whether the driver should have another turn before it sleeps: something has changed, or its last turn left work
     /// behind, ended in a fault or a panic, or was none yet.
-    #[inline]
     pub fn is_due(&self) -> bool {
         self.unfinished || self.has_moved()
     }
