@@ -8,7 +8,7 @@ use crate::{
     elf, expected,
     figures::{self, Figures},
     gateway,
-    outcome::{Outcome, check},
+    outcome::{Outcome, check, ignore},
     process::{self, Run},
     toolchain::Toolchain,
 };
@@ -59,6 +59,7 @@ pub(crate) fn run(places: &Places, board: &'static Board, overwrite: bool) -> Ve
     if outcomes[0].failed() {
         return outcomes;
     }
+    outcomes.push(lint(places, board));
     for program in &PROGRAMS {
         outcomes.push(check(board.name, program.name, || {
             let run = run_program(places, board, program)?;
@@ -88,15 +89,36 @@ pub(crate) fn run(places: &Places, board: &'static Board, overwrite: bool) -> Ve
 /// Builds the programs of a package; answers the compiler's version.
 fn build(places: &Places, board: &Board, package: &str, profile: &str) -> Result<String, String> {
     let toolchain = Toolchain::find(board.triple)?;
-    let mut cargo = toolchain.cargo(board.triple, &["build", "--quiet", "--locked"]);
-    cargo.args(["--package", package, "--profile", profile]);
+    let mut cargo = toolchain.cargo(board.triple, &["build"]);
+    choose(&mut cargo, places, board, package);
+    cargo.args(["--profile", profile]);
+    process::succeed(&mut cargo)?;
+    Ok(toolchain.version())
+}
+
+/// Tells cargo what it works on, and where.
+fn choose(cargo: &mut Command, places: &Places, board: &Board, package: &str) {
+    cargo.args(["--quiet", "--locked", "--package", package]);
     if package == board.package {
         cargo.args(["--features", board.features]);
     }
     cargo.current_dir(places.root.join("targets/boards"));
     cargo.env("CARGO_TARGET_DIR", places.build.join("boards"));
-    process::succeed(&mut cargo)?;
-    Ok(toolchain.version())
+}
+
+/// Clippy, on the board's packages and on what all boards share.
+fn lint(places: &Places, board: &'static Board) -> Outcome {
+    let toolchain = Toolchain::find(board.triple).ok();
+    let Some(mut clippy) = toolchain.and_then(|toolchain| toolchain.clippy(board.triple)) else {
+        return ignore(board.name, "lint", "the compiler has come without clippy");
+    };
+    choose(&mut clippy, places, board, board.package);
+    clippy.args(["--profile", "release"]);
+    for package in ["batchloop-firmware"].into_iter().chain(board.count) {
+        clippy.args(["--package", package]);
+    }
+    clippy.args(["--", "-D", "warnings"]);
+    check(board.name, "lint", || process::succeed(&mut clippy))
 }
 
 /// What the smallest firmware takes with a machine and without.

@@ -86,7 +86,7 @@ impl Toolchain {
 
     /// Cargo, told to build for a board.
     pub(crate) fn cargo(&self, triple: &str, arguments: &[&str]) -> Command {
-        let mut command = self.command(triple, arguments, "core");
+        let mut command = self.command(&self.cargo, triple, arguments, "core");
         if !self.has_linker {
             let linker = format!("target.{triple}.linker=\"ld.lld\"");
             command.args(["--config", &linker]);
@@ -94,13 +94,27 @@ impl Toolchain {
         command
     }
 
-    /// Cargo, told to build for Linux; the linker is the caller's to say.
-    pub(crate) fn cargo_for_linux(&self, triple: &str, arguments: &[&str]) -> Command {
-        self.command(triple, arguments, "std,panic_unwind,test,proc_macro")
+    /// Clippy for a board, if the compiler comes with it.
+    pub(crate) fn clippy(&self, triple: &str) -> Option<Command> {
+        let program = self.cargo.with_file_name("cargo-clippy");
+        answer(&program, &["--version"])?;
+        let mut command = self.command(&program, triple, &["clippy"], "core");
+        command.env("CARGO", &self.cargo);
+        Some(command)
     }
 
-    fn command(&self, triple: &str, arguments: &[&str], library: &str) -> Command {
-        let mut command = clean(Command::new(&self.cargo));
+    /// Cargo, told to build for Linux; the linker is the caller's to say.
+    pub(crate) fn cargo_for_linux(&self, triple: &str, arguments: &[&str]) -> Command {
+        self.command(
+            &self.cargo,
+            triple,
+            arguments,
+            "std,panic_unwind,test,proc_macro",
+        )
+    }
+
+    fn command(&self, program: &Path, triple: &str, arguments: &[&str], library: &str) -> Command {
+        let mut command = clean(Command::new(program));
         command.env("RUSTC", &self.rustc).args(arguments);
         command.args(["--target", triple]);
         if self.from_source {

@@ -1,7 +1,8 @@
 //! The serial line of the nRF51.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::cell::Cell;
 
+use cortex_m::interrupt::{self, Mutex};
 use firmware::{Interrupts, Register};
 
 pub(crate) const IRQS: [usize; 1] = [2];
@@ -29,7 +30,7 @@ const SEND: Register = unsafe { Register::at(0x4000_251C) };
 const ALL: u32 = 1 << 2 | 1 << 7;
 
 /// Whether a byte has ever been sent: before, there is no event to wait for.
-static HAS_SENT: AtomicBool = AtomicBool::new(false);
+static HAS_SENT: Mutex<Cell<bool>> = Mutex::new(Cell::new(false));
 
 pub(crate) fn listen(interrupts: Interrupts) {
     ENABLE.write(4);
@@ -49,12 +50,12 @@ pub(crate) fn receive() -> Option<u8> {
 }
 
 pub(crate) fn can_send() -> bool {
-    SENT.read() != 0 || !HAS_SENT.load(Ordering::Relaxed)
+    SENT.read() != 0 || !interrupt::free(|cs| HAS_SENT.borrow(cs).get())
 }
 
 pub(crate) fn send(byte: u8) {
     while !can_send() {}
-    HAS_SENT.store(true, Ordering::Relaxed);
+    interrupt::free(|cs| HAS_SENT.borrow(cs).set(true));
     SENT.write(0);
     SEND.write(u32::from(byte));
 }
