@@ -4,20 +4,22 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
-    thread,
-    time::Duration,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use crate::process;
 
-/// Much longer than any program takes to answer, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Much longer than any conversation takes, also on a busy machine.
+const TIME_LIMIT: Duration = Duration::from_secs(150);
 
 /// A running program. It ends with the conversation.
 pub(crate) struct Conversation {
     child: Child,
     keyboard: ChildStdin,
     lines: Receiver<String>,
+    errors: Option<JoinHandle<String>>,
+    end: Instant,
 }
 
 /// Passes lines on, and reads no more than a buffer ahead of who takes them.
@@ -40,15 +42,23 @@ fn listen(source: impl Read + Send + 'static) -> Receiver<String> {
 
 impl Conversation {
     pub(crate) fn start(command: &mut Command) -> Result<Self, String> {
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let command = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command
             .spawn()
             .map_err(|error| process::absent(command, &error))?;
         match (child.stdin.take(), child.stdout.take()) {
             (Some(keyboard), Some(output)) => Ok(Conversation {
+                errors: child
+                    .stderr
+                    .take()
+                    .map(|errors| process::collect(errors, None)),
                 child,
                 keyboard,
                 lines: listen(output),
+                end: Instant::now() + TIME_LIMIT,
             }),
             _ => Err("the pipes are missing".into()),
         }
@@ -63,12 +73,14 @@ impl Conversation {
 
     /// The next line that it says. Until it is asked for, little more is read.
     pub(crate) fn hear(&mut self) -> Result<String, String> {
-        self.lines
-            .recv_timeout(PATIENCE)
-            .map_err(|error| match error {
-                RecvTimeoutError::Timeout => format!("silent for {} s", PATIENCE.as_secs()),
-                RecvTimeoutError::Disconnected => "it has ended".into(),
-            })
+        let left = self.end.saturating_duration_since(Instant::now());
+        self.lines.recv_timeout(left).map_err(|error| match error {
+            RecvTimeoutError::Timeout => "it has said no such thing in time".into(),
+            RecvTimeoutError::Disconnected => {
+                let errors = self.errors.take().and_then(|errors| errors.join().ok());
+                format!("it has ended\n{}", errors.unwrap_or_default())
+            }
+        })
     }
 }
 

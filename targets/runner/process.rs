@@ -46,7 +46,7 @@ pub(crate) fn succeed(command: &mut Command) -> Result<(), String> {
 }
 
 /// Collects what a program prints. Once that is `ready`, types.
-fn collect(
+pub(crate) fn collect(
     mut source: impl Read + Send + 'static,
     mut keyboard: Option<(ChildStdin, &'static str)>,
 ) -> JoinHandle<String> {

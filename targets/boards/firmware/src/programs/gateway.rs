@@ -45,7 +45,7 @@ use suite::Failure;
 use self::{
     operator::Operator,
     sensor::Sensor,
-    transmitter::{Line, NoRoom, Transmitter},
+    transmitter::{Message, NoRoom, Transmitter},
 };
 use super::end;
 use crate::{Board, LastWords, Sleep, clock, line};
@@ -99,11 +99,12 @@ fn run<B: Board>() -> Result<(), Failure> {
     };
     let hello = format_args!("gateway: {SENSORS} sensors, all stopped; see help");
     // The queue is empty.
-    let (Ok(()) | Err(NoRoom)) = gateway.out.say(&Line::of(hello));
+    let (Ok(()) | Err(NoRoom)) = gateway.out.say(&Message::of(hello));
     clock::start::<B>(sensors.counter());
     line::start::<B>(operators.waker(operator));
     loop {
         polling.turn(|cx| {
+            // Within the turn, so that a tick after this look makes another turn due.
             gateway.now = clock::now();
             gateway.timers.expire(gateway.now, &sensors);
             sensor::entry(cx, gateway);

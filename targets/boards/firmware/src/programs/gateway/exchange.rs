@@ -2,7 +2,7 @@
 
 use batchloop_core::{Batch, Context, Reaction, Step, point};
 
-use super::{Gateway, transmitter::Line};
+use super::{Gateway, transmitter::Message};
 use crate::Board;
 
 /// How long a sensor may take to answer, in milliseconds.
@@ -36,7 +36,7 @@ pub(super) fn exchange<'t, B: Board>(
     let asked = cx.stage(point!("ask"), starting).advance(|exchange, me| {
         let Exchange { sensor, .. } = exchange;
         let request = exchange.request.wrapping_add(1);
-        let line = Line::of(format_args!("> s{sensor} read {request}"));
+        let line = Message::of(format_args!("> s{sensor} read {request}"));
         if gateway.out.say(&line).is_err() {
             return Step::Wait;
         }

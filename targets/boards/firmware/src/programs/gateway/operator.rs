@@ -9,7 +9,7 @@ use super::{
     Gateway,
     command::{Command, Complaint, HELP, LONGEST},
     sensor::Sensor,
-    transmitter::Line,
+    transmitter::Message,
 };
 use crate::{Board, line};
 
@@ -147,12 +147,12 @@ impl<B> Gateway<'_, B> {
         }
     }
 
-    fn describe(&self, number: u8) -> Option<Line> {
+    fn describe(&self, number: u8) -> Option<Message> {
         let sensor = self.sensor(number)?;
-        let mut line = Line::default();
+        let mut line = Message::default();
         let now = self.now;
         let print = |sensor: &mut Sensor| {
-            // A line takes everything.
+            // It takes everything.
             let _ = sensor.describe(now, &mut line);
             Reaction::Ignore
         };
@@ -168,12 +168,12 @@ impl Answer {
         number: usize,
         machine: Machine<Operator>,
         gateway: &Gateway<'_, B>,
-    ) -> Option<Line> {
+    ) -> Option<Message> {
         match self {
             Answer::List => gateway.describe(number as u8 + 1),
             Answer::Help => HELP
                 .get(number)
-                .map(|line| Line::of(format_args!("{line}"))),
+                .map(|line| Message::of(format_args!("{line}"))),
             Answer::Dump => nth_line(
                 number,
                 format_args!("{}{}", machine.dump(), gateway.sensors.dump().states()),
@@ -181,14 +181,14 @@ impl Answer {
             _ if number > 0 => None,
             Answer::Nothing => None,
             Answer::Sensor(sensor) => gateway.describe(*sensor),
-            Answer::Complaint(complaint) => Some(Line::of(format_args!("error: {complaint}"))),
+            Answer::Complaint(complaint) => Some(Message::of(format_args!("error: {complaint}"))),
         }
     }
 }
 
 /// Keeps one line of a text.
 struct Extract {
-    line: Line,
+    line: Message,
     /// Lines to come before it.
     before: usize,
     is_complete: bool,
@@ -216,9 +216,9 @@ impl Write for Extract {
 }
 
 /// A line of a text that is made anew for each, so that nothing of it is kept while the line waits for room.
-fn nth_line(number: usize, text: fmt::Arguments<'_>) -> Option<Line> {
+fn nth_line(number: usize, text: fmt::Arguments<'_>) -> Option<Message> {
     let mut extract = Extract {
-        line: Line::default(),
+        line: Message::default(),
         before: number,
         is_complete: false,
     };

@@ -9,7 +9,7 @@ use heapless::{Deque, String};
 
 use crate::{Board, line};
 
-/// Room for every line that the gateway says; one more byte ends the line.
+/// The longest line, with its end.
 const LINE: usize = 512;
 
 const QUEUE: usize = 1024;
@@ -17,19 +17,19 @@ const QUEUE: usize = 1024;
 /// Stands for what was left out.
 const CUT: &str = "...";
 
-/// One line to send.
+/// One line to send, without its end.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct Message {
     text: String<{ LINE - CUT.len() - 1 }>,
     is_cut: bool,
 }
 
-impl Line {
+impl Message {
     pub(super) fn of(what: fmt::Arguments<'_>) -> Self {
-        let mut line = Line::default();
-        // A line takes everything, or cuts it.
-        let _ = line.write_fmt(what);
-        line
+        let mut message = Message::default();
+        // It takes everything, or cuts it.
+        let _ = message.write_fmt(what);
+        message
     }
 
     fn bytes(&self) -> impl Iterator<Item = u8> {
@@ -38,7 +38,7 @@ impl Line {
     }
 }
 
-impl Write for Line {
+impl Write for Message {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
             self.is_cut |= self.is_cut || self.text.push(c).is_err();
@@ -69,13 +69,15 @@ impl<B: Board> Transmitter<B> {
     }
 
     /// Takes a line to send, or nothing of it.
-    pub(super) fn say(&mut self, line: &Line) -> Result<(), NoRoom> {
-        if line.bytes().count() > QUEUE - self.bytes.len() {
+    pub(super) fn say(&mut self, message: &Message) -> Result<(), NoRoom> {
+        if message.bytes().count() > QUEUE - self.bytes.len() {
             self.was_full = true;
             return Err(NoRoom);
         }
         // There is room.
-        let _ = line.bytes().try_for_each(|byte| self.bytes.push_back(byte));
+        let _ = message
+            .bytes()
+            .try_for_each(|byte| self.bytes.push_back(byte));
         Ok(())
     }
 
