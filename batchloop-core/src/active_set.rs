@@ -163,7 +163,7 @@ impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> 
     /// The take in a set of one word, which is what small machines have.
     #[inline(always)]
     fn over_word(mut self) -> Outcome {
-        let remain = self.leaf(0);
+        let remain = self.word(0, 0);
         self.finish(remain)
     }
 
@@ -193,29 +193,23 @@ impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> 
         }
     }
 
-    /// A word above the lowest level. Answers whether anything is left in it.
+    /// A word and what is below it. Answers whether anything is left in it.
     ///
     /// It calls itself, at most as deep as the levels that a bitmap has.
     fn branch(&mut self, level: usize, index: usize) -> bool {
+        self.word(level, index)
+    }
+
+    #[inline(always)]
+    fn word(&mut self, level: usize, index: usize) -> bool {
         let word = self.set.word(level, index);
-        let mut bits = A::swap(word, 0);
+        let bits = A::swap(word, 0);
         let mut left = bits & self.before_start(level, index);
-        bits &= !left;
-        while bits != 0 {
-            let bit = bits.trailing_zeros() as usize;
-            let child = index * BITS + bit;
-            let remain = match level {
-                1 => self.leaf(child),
-                _ => self.branch(level - 1, child),
+        if bits != left {
+            left |= match level {
+                0 => self.slots(index, bits & !left),
+                _ => self.words(level - 1, index, bits & !left),
             };
-            bits &= bits - 1;
-            if remain {
-                left |= 1 << bit;
-            }
-            if self.next != 0 {
-                left |= bits;
-                break;
-            }
         }
         if left != 0 {
             A::set(word, left);
@@ -223,25 +217,34 @@ impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> 
         left != 0
     }
 
-    /// A word of the lowest level. Answers whether anything is left in it.
+    /// The slots of a leaf. Answers the bits that stay.
     #[inline(always)]
-    fn leaf(&mut self, index: usize) -> bool {
-        let word = self.set.leaf(index);
+    fn slots(&mut self, index: usize, bits: usize) -> usize {
         let base = index * BITS;
-        let bits = A::swap(word, 0);
-        let mut left = bits & self.before_start(0, index);
-        if bits != left {
-            let (taken, rest) = (self.accept)(self.taken, base, bits & !left);
-            self.taken = taken;
-            if rest != 0 {
-                self.next = base + rest.trailing_zeros() as usize;
-                left |= rest;
+        let (taken, rest) = (self.accept)(self.taken, base, bits);
+        self.taken = taken;
+        if rest != 0 {
+            self.next = base + rest.trailing_zeros() as usize;
+        }
+        rest
+    }
+
+    /// The words of a level that the bits of the word above stand for. Answers the bits that stay.
+    #[inline(always)]
+    fn words(&mut self, level: usize, index: usize, mut bits: usize) -> usize {
+        let mut left = 0;
+        while bits != 0 {
+            let bit = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            if self.branch(level, index * BITS + bit) {
+                left |= 1 << bit;
+            }
+            if self.next != 0 {
+                left |= bits;
+                break;
             }
         }
-        if left != 0 {
-            A::set(word, left);
-        }
-        left != 0
+        left
     }
 }
 

@@ -7,34 +7,25 @@
 //! The lowest level comes first in memory: setting a bit is the most frequent access, and finds its word by one
 //! addition.
 
-use crate::frame::Inside;
-
 /// Bits in a word of this target.
 pub(crate) const BITS: usize = usize::BITS as usize;
-
-/// Levels of the largest bitmap, one of 2³¹ slots.
-const LEVELS: usize = if BITS == 64 { 6 } else { 7 };
 
 /// Where the words of a bitmap stand, for a number of slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Geometry {
     pub(crate) slots: usize,
     pub(crate) levels: usize,
-    /// Where each level begins.
-    begins: [usize; LEVELS],
     /// Words of one bitmap: the levels from the lowest up, and the resume position.
     pub(crate) words: usize,
 }
 
 impl Geometry {
     pub(crate) const fn of(slots: usize) -> Self {
-        let mut begins = [0; LEVELS];
         let mut levels = 0;
         let mut words = 0;
         let mut width = slots;
         loop {
             width = width.div_ceil(BITS);
-            begins[levels] = words;
             levels += 1;
             words += width;
             if width <= 1 {
@@ -44,7 +35,6 @@ impl Geometry {
         Geometry {
             slots,
             levels,
-            begins,
             words: words + 1,
         }
     }
@@ -70,10 +60,20 @@ impl Geometry {
     /// Where a word of a level stands.
     #[inline(always)]
     pub(crate) fn word(&self, level: usize, index: usize) -> usize {
-        Inside(&self.begins).at(level) + index
+        match level {
+            0 => index,
+            level => self.below(level) + index,
+        }
+    }
+
+    /// How many words the levels below this one have.
+    #[inline(never)]
+    fn below(&self, level: usize) -> usize {
+        (0..level).fold(0, |words, level| words + self.last(level) / BITS + 1)
     }
 
     /// The last bit of a level that stands for something, counted through all words of the level.
+    #[inline]
     pub(crate) fn last(&self, level: usize) -> usize {
         ancestor(self.slots - 1, level)
     }

@@ -37,7 +37,7 @@ impl<'a, T> Inside<'a, T> {
     #[inline(always)]
     pub(crate) fn at(self, index: usize) -> &'a T {
         debug_assert!(index < self.0.len());
-        // SAFETY: R5: numbers of slots, nodes, levels, words and entries are inside.
+        // SAFETY: R5: numbers of slots, nodes, words and entries are inside.
         unsafe { self.0.get_unchecked(index) }
     }
 

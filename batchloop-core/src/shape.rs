@@ -65,7 +65,7 @@ impl Projection {
 
 impl Frame {
     fn projection(&self, shape: Shape) -> &Projection {
-        &self.nodes[shape.0 as usize].projection
+        &self.node(shape.0).projection
     }
 
     /// The last field of the path; `None` for the whole state.

@@ -247,49 +247,43 @@ impl Cursor {
         if self.parent == Self::NOWHERE {
             return Visit::failed(exhausted(frame));
         }
-        let next = self.successor(frame);
         let found = Site { point, iteration };
-        if let Some(node) = self.skip_to(frame, next, found) {
+        if let Some(node) = self.skip_to(frame, found) {
             return Visit::found(node);
         }
+        let _extending = frame.growth().extend();
+        // Another worker may have appended it meanwhile.
+        if let Some(node) = self.skip_to(frame, found) {
+            return Visit::found(node);
+        }
+        let expected = match self.successor(frame) {
+            ROOT => None,
+            next => frame.node(next).site(),
+        };
         let first = frame.node(self.parent).first_child.load(Ordering::Acquire);
         let known = find(frame, first, found);
-        if known.is_some()
-            && let Some(node) = self.skip_to(frame, self.successor(frame), found)
-        {
-            // Another worker has appended it since `next` was read.
-            return Visit::found(node);
-        }
-        let (node, predecessor) = match known {
-            Some((node, _)) => (node, None),
-            None => match append(frame, self.parent, found) {
-                Ok(appended) => appended,
+        let node = match known {
+            Some((node, _)) => node,
+            None => match append(frame, self.parent, self.last, found) {
+                Ok(node) => {
+                    self.last = node;
+                    node
+                }
                 Err(fault) => return Visit::failed(fault),
             },
         };
         // Appending right behind the node visited last is how a trie grows. Anything else is another order than the
         // recorded one.
-        if known.is_none() && next == ROOT && predecessor == Some(self.last) {
-            self.last = node;
-            return Visit::found(node);
-        }
-        let expected = match next {
-            ROOT => None,
-            next => frame.node(next).site(),
-        };
-        if known.is_none() {
-            self.last = node;
-        }
-        let diverged = expected != Some(found);
+        let grows = known.is_none() && expected.is_none();
         Visit {
             node: Some(node),
-            fault: diverged.then_some(Fault::Diverged(Diverged { expected, found })),
+            fault: (!grows).then_some(Fault::Diverged(Diverged { expected, found })),
         }
     }
 
-    /// Goes to the site if it is found from `node` on, and counts what lies between.
-    fn skip_to(&mut self, frame: &Frame, node: u16, site: Site) -> Option<u16> {
-        let (node, skipped) = find(frame, node, site)?;
+    /// Goes to the site if it is still ahead, and counts what lies between.
+    fn skip_to(&mut self, frame: &Frame, site: Site) -> Option<u16> {
+        let (node, skipped) = find(frame, self.successor(frame), site)?;
         if skipped > 0 {
             frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
         }
@@ -346,22 +340,18 @@ fn exhausted(frame: &Frame) -> Fault {
     }
 }
 
-/// Appends a child, unless another worker just did. Answers the node and, if it is new, the one before it.
-fn append(frame: &Frame, parent: u16, site: Site) -> Result<(u16, Option<u16>), Fault> {
+/// Appends a child behind `last` and those that follow it, for whoever has the right to.
+fn append(frame: &Frame, parent: u16, last: u16, site: Site) -> Result<u16, Fault> {
     let growth = frame.growth();
-    let _extending = growth.extend();
-    let mut last = ROOT;
-    let mut link = &frame.node(parent).first_child;
+    let mut link = match last {
+        ROOT => &frame.node(parent).first_child,
+        last => &frame.node(last).next,
+    };
     loop {
-        let child = link.load(Ordering::Acquire);
-        if child == ROOT {
-            break;
+        match link.load(Ordering::Acquire) {
+            ROOT => break,
+            child => link = &frame.node(child).next,
         }
-        if frame.node(child).is(site.point, site.iteration) {
-            return Ok((child, Some(last)));
-        }
-        last = child;
-        link = &frame.node(child).next;
     }
     let index = growth.nodes.load(Ordering::Relaxed);
     if index as usize >= frame.capacity().nodes() {
@@ -378,7 +368,7 @@ fn append(frame: &Frame, parent: u16, site: Site) -> Result<(u16, Option<u16>), 
     node.parent.store(parent, Ordering::Relaxed);
     // ORDERING: Release publishes the node; the partners are the Acquire loads of links.
     link.store(index, Ordering::Release);
-    Ok((index, Some(last)))
+    Ok(index)
 }
 
 /// What a stage is bound to.
