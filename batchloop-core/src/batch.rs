@@ -240,8 +240,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         let (bench, shape, offset) = (self.bench, self.shape, self.offset);
         let joined = bench.join(self.into_segment(), other.into_segment());
         let segment = joined.unwrap_or_else(|(segment, rest)| {
-            bench.put_back(rest);
-            bench.shrink(rest, 0);
+            bench.let_go(rest);
             bench.backlog.set(true);
             segment
         });
@@ -325,8 +324,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 impl<U, A: Access> Drop for Batch<'_, U, A> {
     fn drop(&mut self) {
         if !self.segment.is_empty() {
-            self.bench.put_back(self.segment);
-            self.bench.shrink(self.segment, 0);
+            self.bench.let_go(self.segment);
         }
     }
 }
@@ -437,7 +435,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
                 this.bench.put(others + at, this.bench.get(this.aside + at));
             }
         }
-        this.bench.shrink(this.buffer, 0);
+        this.bench.discard(this.buffer);
         let segment = this.bench.shrink(this.segment, this.kept + this.others);
         let (kept, others) = this.bench.split(segment, this.kept);
         (
@@ -460,7 +458,7 @@ impl<U, A: Access> Drop for Sweep<'_, U, A> {
                 self.bench.put_back(self.segment.part(start, len));
             }
         }
-        self.bench.shrink(self.buffer, 0);
-        self.bench.shrink(self.segment, 0);
+        self.bench.discard(self.buffer);
+        self.bench.discard(self.segment);
     }
 }
