@@ -1,6 +1,6 @@
 //! Batches: the states that a turn has taken, and what can be done with them.
 
-use core::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
+use core::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop, slice};
 
 use crate::{
     access::{Access, Local},
@@ -341,11 +341,11 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
 struct Sweep<'t, U, A: Access> {
     bench: &'t Bench<A>,
     frame: &'static Frame,
-    entries: &'static [Index],
+    /// Those that are still to come.
+    entries: slice::Iter<'static, Index>,
     segment: Segment,
     shape: Shape,
     offset: u32,
-    read: usize,
     kept: usize,
     /// Where those that are put aside begin, and how many they are.
     aside: usize,
@@ -361,11 +361,10 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         Sweep {
             bench: batch.bench,
             frame: batch.bench.frame,
-            entries: batch.bench.entries(batch.segment),
+            entries: batch.bench.entries(batch.segment).iter(),
             segment: batch.segment,
             shape: batch.shape,
             offset: batch.offset,
-            read: 0,
             kept: 0,
             aside: usize::MAX,
             others: 0,
@@ -377,9 +376,8 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
     /// The next state that this batch still owns, locked.
     #[inline(always)]
     fn next(&mut self) -> Option<(usize, Entered<A>)> {
-        while let Some(entry) = self.entries.get(self.read) {
+        while let Some(entry) = self.entries.next() {
             let entry = Entry::read(entry);
-            self.read += 1;
             let slot = entry.slot();
             let entered = if entry.is_claimed() {
                 self.frame.seize::<A>(slot, self.segment.from)
@@ -447,11 +445,11 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
 
 impl<U, A: Access> Drop for Sweep<'_, U, A> {
     fn drop(&mut self) {
-        let start = self.segment.start();
+        let to_come = self.entries.len();
         let runs = [
-            (start, self.kept),
+            (self.segment.start(), self.kept),
             (self.aside, self.others),
-            (start + self.read, self.segment.len() - self.read),
+            (self.segment.end() - to_come, to_come),
         ];
         for (start, len) in runs {
             if len > 0 {
