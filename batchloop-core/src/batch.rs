@@ -1,6 +1,6 @@
 //! Batches: the states that a turn has taken, and what can be done with them.
 
-use core::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop};
+use core::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop, slice};
 
 use crate::{
     access::{Access, Local},
@@ -240,8 +240,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         let (bench, shape, offset) = (self.bench, self.shape, self.offset);
         let joined = bench.join(self.into_segment(), other.into_segment());
         let segment = joined.unwrap_or_else(|(segment, rest)| {
-            bench.put_back(rest);
-            bench.shrink(rest, 0);
+            bench.let_go(rest);
             bench.backlog.set(true);
             segment
         });
@@ -325,8 +324,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 impl<U, A: Access> Drop for Batch<'_, U, A> {
     fn drop(&mut self) {
         if !self.segment.is_empty() {
-            self.bench.put_back(self.segment);
-            self.bench.shrink(self.segment, 0);
+            self.bench.let_go(self.segment);
         }
     }
 }
@@ -343,11 +341,11 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
 struct Sweep<'t, U, A: Access> {
     bench: &'t Bench<A>,
     frame: &'static Frame,
-    entries: &'static [Index],
+    /// Those that are still to come.
+    entries: slice::Iter<'static, Index>,
     segment: Segment,
     shape: Shape,
     offset: u32,
-    read: usize,
     kept: usize,
     /// Where those that are put aside begin, and how many they are.
     aside: usize,
@@ -363,11 +361,10 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         Sweep {
             bench: batch.bench,
             frame: batch.bench.frame,
-            entries: batch.bench.entries(batch.segment),
+            entries: batch.bench.entries(batch.segment).iter(),
             segment: batch.segment,
             shape: batch.shape,
             offset: batch.offset,
-            read: 0,
             kept: 0,
             aside: usize::MAX,
             others: 0,
@@ -379,9 +376,8 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
     /// The next state that this batch still owns, locked.
     #[inline(always)]
     fn next(&mut self) -> Option<(usize, Entered<A>)> {
-        while let Some(entry) = self.entries.get(self.read) {
+        while let Some(entry) = self.entries.next() {
             let entry = Entry::read(entry);
-            self.read += 1;
             let slot = entry.slot();
             let entered = if entry.is_claimed() {
                 self.frame.seize::<A>(slot, self.segment.from)
@@ -437,7 +433,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
                 this.bench.put(others + at, this.bench.get(this.aside + at));
             }
         }
-        this.bench.shrink(this.buffer, 0);
+        this.bench.discard(this.buffer);
         let segment = this.bench.shrink(this.segment, this.kept + this.others);
         let (kept, others) = this.bench.split(segment, this.kept);
         (
@@ -449,18 +445,18 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
 
 impl<U, A: Access> Drop for Sweep<'_, U, A> {
     fn drop(&mut self) {
-        let start = self.segment.start();
+        let to_come = self.entries.len();
         let runs = [
-            (start, self.kept),
+            (self.segment.start(), self.kept),
             (self.aside, self.others),
-            (start + self.read, self.segment.len() - self.read),
+            (self.segment.end() - to_come, to_come),
         ];
         for (start, len) in runs {
             if len > 0 {
                 self.bench.put_back(self.segment.part(start, len));
             }
         }
-        self.bench.shrink(self.buffer, 0);
-        self.bench.shrink(self.segment, 0);
+        self.bench.discard(self.buffer);
+        self.bench.discard(self.segment);
     }
 }

@@ -232,6 +232,12 @@ impl<A: Access> Bench<A> {
         Segment::EMPTY
     }
 
+    /// Gives back all of a segment.
+    #[inline(never)]
+    pub(crate) fn discard(&self, segment: Segment) {
+        self.shrink(segment, 0);
+    }
+
     /// Makes two segments of one.
     pub(crate) fn split(&self, segment: Segment, left: usize) -> (Segment, Segment) {
         let right = segment.part(segment.start() + left, segment.len() - left);
@@ -278,8 +284,8 @@ impl<A: Access> Bench<A> {
         {
             self.put(joined.start() + at, self.get(from));
         }
-        self.shrink(low, 0);
-        self.shrink(high, 0);
+        self.discard(low);
+        self.discard(high);
         self.order(joined, low.len());
         Ok(joined)
     }
@@ -386,8 +392,7 @@ impl<A: Access> Bench<A> {
         for entry in self.entries(arrivals).iter().map(Entry::read) {
             self.frame.set_place(entry.slot(), set);
         }
-        self.put_back(arrivals);
-        self.shrink(arrivals, 0);
+        self.let_go(arrivals);
     }
 
     /// Takes those at the entrance that may have been woken.
@@ -412,8 +417,8 @@ impl<A: Access> Bench<A> {
         }
         if arrivals.end() != self.top.get() {
             // Nothing can be added in this place, so the arrivals join those who wait.
-            self.put_back(arrivals);
-            arrivals = self.shrink(arrivals, 0);
+            self.let_go(arrivals);
+            arrivals = Segment::EMPTY;
         }
         let claimed = self.claim(set, usize::MAX);
         if arrivals.is_empty() || claimed.is_empty() {
@@ -457,7 +462,13 @@ impl<A: Access> Bench<A> {
         Segment::new(first, outcome.taken, set)
     }
 
-    /// The states of a segment go back to where they came from, active.
+    /// The states of a segment go back to where they came from, active, and its room is free.
+    pub(crate) fn let_go(&self, segment: Segment) {
+        self.put_back(segment);
+        self.discard(segment);
+    }
+
+    /// The states of a segment, or of a part of one, go back to where they came from, active.
     pub(crate) fn put_back(&self, segment: Segment) {
         for entry in self.entries(segment).iter().map(Entry::read) {
             if entry.is_claimed() {

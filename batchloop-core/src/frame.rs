@@ -63,39 +63,46 @@ impl FrameCell {
     pub const EMPTY: FrameCell = FrameCell(MaybeUninit::uninit());
 }
 
-/// The states' memory, with what is known of their type.
+/// The states' memory.
 pub(crate) struct Payloads {
     pub(crate) base: *mut u8,
     pub(crate) stride: usize,
-    pub(crate) drop: unsafe fn(*mut u8),
-    pub(crate) type_id: TypeId,
-    pub(crate) name: &'static str,
     pub(crate) witness: Witness,
 }
 
+/// What is known of the states' type.
+pub(crate) struct StateType {
+    pub(crate) drop: unsafe fn(*mut u8),
+    pub(crate) id: TypeId,
+    pub(crate) name: &'static str,
+}
+
 /// Everything of a machine but the type of its states.
+///
+/// What a wake or a turn uses comes first: fields near the start are reached by short instructions.
+#[repr(C)]
 pub(crate) struct Frame {
-    pub(crate) payloads: Payloads,
     pub(crate) lives: &'static [Word],
     pub(crate) places: &'static [Place],
     pub(crate) sets: &'static [Word],
     pub(crate) nodes: &'static [Node],
-    pub(crate) parents: &'static [Kin],
-    pub(crate) scratch: &'static [Index],
     pub(crate) geometry: Geometry,
+    pub(crate) payloads: Payloads,
     pub(crate) capacity: Capacity,
-    pub(crate) limit: VersionLimit,
-    pub(crate) growth: Growth,
+    pub(crate) shards: &'static [Shard],
     /// The first change counter: of the workload IO, and of all that have none of their own.
     pub(crate) counter: Shard,
-    /// Those of the workloads from CPU on.
-    pub(crate) tasks: &'static [TaskCell],
-    pub(crate) shards: &'static [Shard],
+    pub(crate) scratch: &'static [Index],
+    pub(crate) growth: Growth,
+    pub(crate) limit: VersionLimit,
     /// Whether somebody has seen every slot in use since the last one was given back.
     pub(crate) starved: Word,
     pub(crate) retired: AtomicUsize,
     /// A bit for each driver that exists.
     pub(crate) drivers: AtomicUsize,
+    pub(crate) parents: &'static [Kin],
+    pub(crate) tasks: &'static [TaskCell],
+    pub(crate) state: StateType,
 }
 
 // SAFETY: R1, R2, R8: the raw pointer is to `'static` storage that only the holder of a slot's lock reads or writes.
@@ -114,7 +121,7 @@ impl Frame {
     }
 
     pub(crate) fn state_name(&self) -> &'static str {
-        let name = self.payloads.name;
+        let name = self.state.name;
         name.rsplit("::").next().unwrap_or(name)
     }
 

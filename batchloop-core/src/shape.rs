@@ -147,12 +147,12 @@ impl Frame {
     /// The type that the path leads to.
     pub(crate) fn shape_type(&self, shape: Shape) -> TypeId {
         self.last_field(shape)
-            .map_or(self.payloads.type_id, |field| field.field)
+            .map_or(self.state.id, |field| field.field)
     }
 
     /// What to call it in an error.
     pub(crate) fn shape_name(&self, shape: Shape) -> &'static str {
         self.last_field(shape)
-            .map_or(self.payloads.name, |field| field.name)
+            .map_or(self.state.name, |field| field.name)
     }
 }

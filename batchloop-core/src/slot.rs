@@ -358,7 +358,7 @@ impl<A: Access> Drop for Lock<A> {
         let payload = self.payload(0);
         // SAFETY: R2, R4: the lock is held, so nobody else has a reference; the slot is live, so its payload is
         // initialised; and the version moves on before the slot can be locked again.
-        unsafe { (self.frame.payloads.drop)(payload) };
+        unsafe { (self.frame.state.drop)(payload) };
     }
 }
 

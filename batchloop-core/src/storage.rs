@@ -10,7 +10,7 @@ use crate::{
     access::{Admits, Word},
     capacity::Capacity,
     error::TooShort,
-    frame::{Frame, FrameCell, Payloads},
+    frame::{Frame, FrameCell, Payloads, StateType},
     lifecycle::VersionLimit,
     lineage::Kin,
     machine::Machine,
@@ -175,32 +175,33 @@ impl<T: 'static> Parts<T> {
 
     /// Makes the machine of parts that are as long as the capacity needs them.
     pub(crate) fn assemble<A: Admits<T>>(self, capacity: Capacity) -> Machine<T, A> {
-        let payloads = Payloads {
-            base: self.payloads.as_mut_ptr().cast(),
-            stride: size_of::<T>(),
-            drop: drop_payload::<T>,
-            type_id: TypeId::of::<T>(),
-            name: type_name::<T>(),
-            witness: Witness::new(capacity.slots),
-        };
         let frame = self.frame.0.write(Frame {
-            payloads,
             lives: self.lives,
             places: self.places,
             sets: self.sets,
             nodes: self.nodes,
-            parents: self.kin,
-            scratch: self.scratch,
             geometry: capacity.geometry(),
-            limit: VersionLimit::of_bits(capacity.version_bits),
+            payloads: Payloads {
+                base: self.payloads.as_mut_ptr().cast(),
+                stride: size_of::<T>(),
+                witness: Witness::new(capacity.slots),
+            },
             capacity,
-            growth: Growth::new(),
-            counter: Shard(crate::change::ChangeCounter::new()),
-            tasks: self.tasks,
             shards: self.shards,
+            counter: Shard(crate::change::ChangeCounter::new()),
+            scratch: self.scratch,
+            growth: Growth::new(),
+            limit: VersionLimit::of_bits(capacity.version_bits),
             starved: Word(AtomicUsize::new(0)),
             retired: AtomicUsize::new(0),
             drivers: AtomicUsize::new(0),
+            parents: self.kin,
+            tasks: self.tasks,
+            state: StateType {
+                drop: drop_payload::<T>,
+                id: TypeId::of::<T>(),
+                name: type_name::<T>(),
+            },
         });
         Machine::new(frame)
     }
@@ -218,6 +219,7 @@ unsafe fn drop_payload<T>(payload: *mut u8) {
 ///
 /// The number parameters are an implementation detail of the macro.
 #[cfg(not(loom))]
+#[repr(C)]
 pub struct Storage<
     T: 'static,
     const SLOTS: usize,
@@ -228,11 +230,13 @@ pub struct Storage<
     const SHARDS: usize,
     const SCRATCH: usize,
 > {
-    claimed: AtomicUsize,
     parts: UnsafeCell<Arrays<T, SLOTS, SETS, NODES, KIN, TASKS, SHARDS, SCRATCH>>,
+    claimed: AtomicUsize,
 }
 
+/// The frame comes first, for the same reason as its fields do.
 #[cfg(not(loom))]
+#[repr(C)]
 struct Arrays<
     T: 'static,
     const SLOTS: usize,
@@ -286,7 +290,6 @@ impl<
     #[doc(hidden)]
     pub const fn new() -> Self {
         Storage {
-            claimed: AtomicUsize::new(0),
             parts: UnsafeCell::new(Arrays {
                 frame: FrameCell::EMPTY,
                 payloads: [const { Payload::EMPTY }; SLOTS],
@@ -299,6 +302,7 @@ impl<
                 shards: [const { Shard::EMPTY }; SHARDS],
                 scratch: [const { Index::EMPTY }; SCRATCH],
             }),
+            claimed: AtomicUsize::new(0),
         }
     }
 
