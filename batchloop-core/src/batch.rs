@@ -376,7 +376,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
     /// The next state that this batch still owns, locked.
     #[inline(always)]
     fn next(&mut self) -> Option<(usize, Entered<A>)> {
-        while let Some(entry) = self.entries.next() {
+        for entry in self.entries.by_ref() {
             let entry = Entry::read(entry);
             let slot = entry.slot();
             let entered = if entry.is_claimed() {

@@ -118,6 +118,8 @@ fn lint(places: &Places, board: &'static Board) -> Outcome {
         clippy.args(["--package", package]);
     }
     clippy.args(["--", "-D", "warnings"]);
+    // In the same place, each would have the other build the standard library anew.
+    clippy.env("CARGO_TARGET_DIR", places.build.join("lint"));
     check(board.name, "lint", || process::succeed(&mut clippy))
 }
 
