@@ -44,7 +44,7 @@ impl<'a, T> Inside<'a, T> {
     #[inline(always)]
     pub(crate) fn part(self, range: Range<usize>) -> Self {
         debug_assert!(range.start <= range.end && range.end <= self.0.len());
-        // SAFETY: R5: so are sets and segments.
+        // SAFETY: R5: so are sets, segments and a driver's share of the scratch space.
         Inside(unsafe { self.0.get_unchecked(range) })
     }
 }

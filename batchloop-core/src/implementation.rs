@@ -126,8 +126,9 @@
 //!   `append` writes links, with numbers below that of the nodes; a cursor is used with the machine whose links it has
 //!   followed. A shape's number is 0 or came from `intern`, which counts below the nodes; the unknown shape has no field to
 //!   look up. A set number is the entrance's or came from `bind_first`, so it is at most that of the points, and there
-//!   are words for the sets of all points, as many as the geometry of the slots tells places in. A segment was cut out
-//!   of the scratch space of its turn, and the turn's lifetime, which no other turn shares, binds it to that.
+//!   are words for the sets of all points, as many as the geometry of the slots tells places in. The scratch space
+//!   has a share for each driver that the capacity counts; a segment was cut out of that of its turn, and the turn's
+//!   lifetime, which no other turn shares, binds it to that.
 //! * **R6, shape**: the offset of a batch or a hook leads, in the machine's states, to a value of the type that the
 //!   batch or hook names. `field!` makes offsets, projecting adds them up, and nothing else does. A handle's type is
 //!   that of the machine that accepts it.
