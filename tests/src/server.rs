@@ -83,10 +83,16 @@ impl Server {
         limit: usize,
         redirections: &str,
     ) -> Self {
-        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\" {redirections}");
+        // What the tests themselves inherited shall not count.
+        let script = format!(
+            "for file in /proc/self/fd/*; do
+                if test ${{file##*/}} -gt 2; then eval \"exec ${{file##*/}}>&-\"; fi
+            done
+            ulimit -n {limit} && exec \"$0\" \"$@\" {redirections}"
+        );
         let mut program = listening(name);
         program.args(arguments);
-        let mut shell = Command::new("sh");
+        let mut shell = Command::new("bash");
         shell
             .args(["-c", &script])
             .arg(program.get_program())

@@ -83,7 +83,7 @@ fn a_client_that_never_reads_costs_little_and_stops_nobody() {
 fn a_full_slab_and_too_few_files_make_clients_wait() {
     for server in [
         Server::start("kv", &["--slots", "2"]),
-        Server::start_with_files("kv", &[], 14, ""),
+        Server::start_with_files("kv", &[], 16, ""),
     ] {
         let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
         for client in &clients {
