@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpStream,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::AsRawFd,
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,6 @@ use rustix::{
 
 use crate::process::Process;
 
-const REQUEST: [u8; 64] = [b'x'; 64];
 const SLICE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Load {
@@ -24,12 +23,31 @@ pub(crate) struct Load {
     pub(crate) ticks: [u64; 2],
 }
 
+/// What each connection sends as soon as it has been answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// The bytes of its answer.
+    pub(crate) answer: usize,
+    /// As how many it counts.
+    pub(crate) weight: usize,
+}
+
 /// Asks a server for some time, after a warm-up of half a second.
 ///
 /// # Panics
 ///
-/// If the server answers anything but what it was sent.
-pub(crate) fn run(server: &Process, connections: usize, time: Duration) -> Load {
+/// If the server's answers have another length.
+pub(crate) fn run(
+    server: &Process,
+    request: Request<'_>,
+    connections: usize,
+    time: Duration,
+) -> Load {
+    let ask = |client: &TcpStream| {
+        let sent = send(client, request.bytes, SendFlags::empty());
+        assert_eq!(sent, Ok(request.bytes.len()), "it is small");
+    };
     let clients: Vec<TcpStream> = (0..connections)
         .map(|_| {
             let client = TcpStream::connect(&server.address).expect("it listens");
@@ -43,26 +61,30 @@ pub(crate) fn run(server: &Process, connections: usize, time: Duration) -> Load 
         epoll::add(&epoll, client, data, EventFlags::IN).expect("a socket");
         ask(client);
     }
-    // Clients by descriptor.
-    let mut by_fd: Vec<Option<&TcpStream>> = Vec::new();
+    // Clients by descriptor, and how many bytes each has been answered.
+    let mut by_fd: Vec<Option<(&TcpStream, usize)>> = Vec::new();
     for client in &clients {
         let fd = client.as_raw_fd() as usize;
         by_fd.resize(by_fd.len().max(fd + 1), None);
-        by_fd[fd] = Some(client);
+        by_fd[fd] = Some((client, 0));
     }
+    let mut room = [0; 4096];
     let mut events = Vec::with_capacity(connections);
     let mut answered = 0_u64;
     let mut serve_until = |until: Instant, answered: &mut u64| {
         while Instant::now() < until {
             epoll::wait(&epoll, spare_capacity(&mut events), None).expect("epoll");
             for event in events.drain(..) {
-                let client = by_fd[event.data.u64() as usize].expect("one of ours");
-                let mut answer = [0; 128];
-                let (length, _) =
-                    recv(client, &mut answer, RecvFlags::empty()).expect("it answers");
-                assert_eq!(length, REQUEST.len(), "all at once");
-                *answered += 1;
-                ask(client);
+                let place = by_fd[event.data.u64() as usize].as_mut();
+                let (client, received) = place.expect("one of ours");
+                let (length, _) = recv(*client, &mut room, RecvFlags::empty()).expect("it answers");
+                *received += length;
+                assert!(*received <= request.answer, "no more");
+                if *received == request.answer {
+                    *received = 0;
+                    *answered += request.weight as u64;
+                    ask(client);
+                }
             }
         }
     };
@@ -82,9 +104,4 @@ pub(crate) fn run(server: &Process, connections: usize, time: Duration) -> Load 
         rate: (answered - first) as f64 / start.elapsed().as_secs_f64(),
         ticks: [after[0] - ticks[0], after[1] - ticks[1]],
     }
-}
-
-fn ask(client: impl AsFd) {
-    let sent = send(client, &REQUEST, SendFlags::empty());
-    assert_eq!(sent, Ok(REQUEST.len()), "it is small");
 }

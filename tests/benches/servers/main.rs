@@ -2,13 +2,15 @@
 //!
 //! Each server runs on the first core, and the clients on the second; interleaved, each three times, with 64-byte
 //! requests, one under way for each connection. Beside `echo` on epoll and on io_uring run the limit, a bare epoll loop,
-//! and tokio. Then redis-benchmark asks `kv`, and redis-server.
+//! and tokio. Then redis-benchmark asks `kv`, and redis-server; and, where it would be the limit itself, clients that only
+//! count bytes.
 //!
 //! What counts is the server's processor time for a request: the 10th percentile over slices of 100 ms, the lowest of
 //! the runs. Its part in user space comes from the kernel's ticks over all runs. System calls are counted by `perf`, where
 //! it is installed and may, in a run of their own.
 //!
-//! `BATCHLOOP_SERVERS_SECONDS` is how long a run takes, 2 if it is not given.
+//! `BATCHLOOP_SERVERS_SECONDS` is how long a run takes, 2 if it is not given. Names after `--` choose parts: `wakes`,
+//! `echo50`, `echo500`, `kv`, `kv16`.
 
 mod clients;
 mod peers;
@@ -18,6 +20,7 @@ mod wakes;
 
 use std::{env, time::Duration};
 
+use clients::Request;
 use process::Process;
 
 /// How often each is measured.
@@ -87,39 +90,56 @@ fn run_time() -> Duration {
     Duration::from_secs(seconds.unwrap_or(2))
 }
 
-fn echo_servers(connections: usize) {
-    heading(&format!(
-        "A request of 64 bytes and its echo, {connections} connections"
-    ));
-    type Start = fn() -> Process;
-    let servers: [(&str, Start); 4] = [
-        ("bare epoll loop", || Process::peer("epoll")),
-        ("`echo`", || Process::example("echo", &["--slots", "1000"])),
-        ("`echo --backend uring`", || {
-            Process::example("echo", &["--slots", "1000", "--backend", "uring"])
-        }),
-        ("tokio, one thread", || Process::peer("tokio")),
-    ];
-    let mut runs: [Runs; 4] = Default::default();
+/// A server by its name, and how it is started; none if it is not installed.
+type Server = (&'static str, fn() -> Option<Process>);
+
+/// Compares servers by clients that do as little as possible.
+fn compare(title: &str, servers: &[Server], connections: usize, request: Request<'_>) {
+    heading(title);
+    let mut runs: Vec<Runs> = servers.iter().map(|_| Runs::default()).collect();
     for _ in 0..RUNS {
-        for ((_, start), runs) in servers.iter().zip(&mut runs) {
-            let server = start();
-            let load = clients::run(&server, connections, run_time());
+        for ((name, start), runs) in servers.iter().zip(&mut runs) {
+            let Some(server) = start() else {
+                println!("{name} is not installed");
+                return;
+            };
+            let load = clients::run(&server, request, connections, run_time());
             runs.add(load.time, load.rate, load.ticks);
         }
     }
     for ((_, start), runs) in servers.iter().zip(&mut runs) {
-        let server = start();
+        let Some(server) = start() else { continue };
         let count = process::count_calls(&server, run_time());
-        let load = clients::run(&server, connections, run_time() + Duration::from_secs(1));
-        runs.calls = count
-            .and_then(|count| count.a_second())
-            .map(|calls| calls / load.rate);
+        let time = run_time() + Duration::from_secs(1);
+        let load = clients::run(&server, request, connections, time);
+        let calls = count.and_then(|count| count.a_second());
+        runs.calls = calls.map(|calls| calls / load.rate);
     }
     let limit = runs[0].cost();
     for ((name, _), runs) in servers.iter().zip(&runs) {
         print(name, runs.cost(), limit);
     }
+}
+
+fn echo_servers(connections: usize) {
+    const SERVERS: [Server; 4] = [
+        ("bare epoll loop", || Some(Process::peer("epoll"))),
+        ("`echo`", || {
+            Some(Process::example("echo", &["--slots", "1000"]))
+        }),
+        ("`echo --backend uring`", || {
+            let arguments = ["--slots", "1000", "--backend", "uring"];
+            Some(Process::example("echo", &arguments))
+        }),
+        ("tokio, one thread", || Some(Process::peer("tokio"))),
+    ];
+    let title = format!("A request of 64 bytes and its echo, {connections} connections");
+    let request = Request {
+        bytes: &[b'x'; 64],
+        answer: 64,
+        weight: 1,
+    };
+    compare(&title, &SERVERS, connections, request);
 }
 
 fn main() {
@@ -131,8 +151,18 @@ fn main() {
     }
     println!("{}", process::machine());
     process::pin(0, 1);
-    wakes::wakes();
-    echo_servers(50);
-    echo_servers(500);
-    redis::servers();
+    let parts: [(&str, fn()); 5] = [
+        ("wakes", wakes::wakes),
+        ("echo50", || echo_servers(50)),
+        ("echo500", || echo_servers(500)),
+        ("kv", redis::one_at_a_time),
+        ("kv16", redis::pipelined),
+    ];
+    let chosen = |part: &str| arguments.iter().skip(1).any(|name| name == part);
+    let all = !parts.iter().any(|(part, _)| chosen(part));
+    for (part, measure) in parts {
+        if all || chosen(part) {
+            measure();
+        }
+    }
 }

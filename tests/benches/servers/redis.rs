@@ -8,7 +8,9 @@ use std::{
 };
 
 use crate::{
-    RUNS, Runs, heading, print,
+    RUNS, Runs, Server,
+    clients::Request,
+    heading, print,
     process::{Process, count_calls, pin},
 };
 
@@ -45,22 +47,23 @@ fn benchmark(server: &Process, kind: &str, depth: usize, requests: usize) -> Opt
     line.split(',').nth(1)?.trim_matches('"').parse().ok()
 }
 
+const SERVERS: [Server; 3] = [
+    ("redis-server", redis_server),
+    ("`kv`", || Some(Process::example("kv", &[]))),
+    ("`kv --backend uring`", || {
+        Some(Process::example("kv", &["--backend", "uring"]))
+    }),
+];
+
+/// What redis-benchmark finds.
 fn compare(kind: &str, depth: usize, requests: usize) {
     heading(&format!(
         "{} by redis-benchmark, 50 connections, {depth} at a time on each",
         kind.to_uppercase()
     ));
-    type Start = fn() -> Option<Process>;
-    let servers: [(&str, Start); 3] = [
-        ("redis-server", redis_server),
-        ("`kv`", || Some(Process::example("kv", &[]))),
-        ("`kv --backend uring`", || {
-            Some(Process::example("kv", &["--backend", "uring"]))
-        }),
-    ];
-    let mut runs: [Runs; 3] = Default::default();
+    let mut runs: [Runs; SERVERS.len()] = Default::default();
     for _ in 0..RUNS {
-        for ((name, start), runs) in servers.iter().zip(&mut runs) {
+        for ((name, start), runs) in SERVERS.iter().zip(&mut runs) {
             let Some(server) = start() else {
                 println!("{name} is not installed");
                 return;
@@ -76,7 +79,7 @@ fn compare(kind: &str, depth: usize, requests: usize) {
             runs.add(time as f64 / requests as f64, rate, ticks);
         }
     }
-    for ((_, start), runs) in servers.iter().zip(&mut runs) {
+    for ((_, start), runs) in SERVERS.iter().zip(&mut runs) {
         let Some(server) = start() else { continue };
         let count = count_calls(&server, Duration::from_millis(500));
         let rate = benchmark(&server, kind, depth, 3 * requests);
@@ -84,14 +87,33 @@ fn compare(kind: &str, depth: usize, requests: usize) {
         runs.calls = calls.zip(rate).map(|(calls, rate)| calls / rate);
     }
     let peer = runs[0].cost();
-    for ((name, _), runs) in servers.iter().zip(&runs) {
+    for ((name, _), runs) in SERVERS.iter().zip(&runs) {
         print(name, runs.cost(), peer);
     }
 }
 
-pub(crate) fn servers() {
+pub(crate) fn one_at_a_time() {
     for kind in ["set", "get"] {
         compare(kind, 1, 200_000);
-        compare(kind, 16, 2_000_000);
+    }
+}
+
+/// First as redis-benchmark sends, which is then the limit; then the same bytes from clients that only count.
+pub(crate) fn pipelined() {
+    const DEPTH: usize = 16;
+    const SET: &str = "*3\r\n$3\r\nSET\r\n$16\r\nkey:__rand_int__\r\n$3\r\nVXK\r\n";
+    const GET: &str = "*2\r\n$3\r\nGET\r\n$16\r\nkey:__rand_int__\r\n";
+    for kind in ["set", "get"] {
+        compare(kind, DEPTH, 2_000_000);
+    }
+    for (kind, request, answer) in [("SET", SET, "+OK\r\n"), ("GET", GET, "$-1\r\n")] {
+        let title = format!("{kind} by clients that only count, 50 connections, {DEPTH} at a time");
+        let bytes = request.repeat(DEPTH);
+        let request = Request {
+            bytes: bytes.as_bytes(),
+            answer: DEPTH * answer.len(),
+            weight: DEPTH,
+        };
+        crate::compare(&title, &SERVERS, 50, request);
     }
 }
