@@ -112,6 +112,7 @@ mod bell;
 mod deadlines;
 mod epoll;
 mod event_fd;
+mod gathering;
 mod listener;
 mod multiplexer;
 mod producer;

@@ -12,7 +12,8 @@
 //! A word has up to 16 MiB, a request up to 2²⁰ words and 64 MiB, and an answer up to 64 MiB; keys and values together
 //! have up to `--max-memory` bytes (1 GiB if it is not given). Beyond that, there is an error as Redis words it, and
 //! nothing is changed. A client that does not read its answers is not listened to, once 256 KiB of them wait. `--slots`
-//! clients (1000) are served at once; others wait in the kernel's queue. SIGINT or SIGTERM ends it: no client is
+//! clients (1000) are served at once; others wait in the kernel's queue. Where many clients keep it busy, it lets requests
+//! come together for `--pause` microseconds (60; 0 for never) before it would sleep. SIGINT or SIGTERM ends it: no client is
 //! accepted any more, and those who are there get their last answers.
 //!
 //! Begin with `entry`; what a request is stands in `request.rs`, what it does in `commands.rs`.
@@ -297,6 +298,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
     let machine: Machine<Client> =
         Machine::heap(Capacity::slots(options.slots).points(2).scopes(0));
     let mut multiplexer = options.backend.multiplexer()?;
+    multiplexer.set_pause(options.pause);
     let registry = multiplexer.add(machine)?;
     let listener =
         Listener::bind(&mut multiplexer, address).map_err(|error| format!("{address}: {error}"))?;

@@ -1,17 +1,17 @@
 //! The command line.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use batchloop_examples::Backend;
 use lexopt::{Arg, ValueExt};
 
-pub(crate) const USAGE: &str =
-    "usage: kv ADDRESS:PORT [--slots N] [--max-memory BYTES] [--backend epoll|uring]";
+pub(crate) const USAGE: &str = "usage: kv ADDRESS:PORT [--slots N] [--max-memory BYTES] [--pause MICROSECONDS] [--backend epoll|uring]";
 
 pub(crate) struct Options {
     pub(crate) address: String,
     pub(crate) slots: usize,
     pub(crate) max_memory: usize,
+    pub(crate) pause: Duration,
     pub(crate) backend: Backend,
 }
 
@@ -21,6 +21,7 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
     let mut address = None;
     let mut slots = 1000;
     let mut max_memory = 1 << 30;
+    let mut pause = Duration::from_micros(60);
     let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -31,6 +32,12 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
                 }
             }
             Arg::Long("max-memory") => max_memory = parser.value()?.parse()?,
+            Arg::Long("pause") => {
+                pause = Duration::from_micros(parser.value()?.parse()?);
+                if pause > Duration::from_secs(1) {
+                    return Err("--pause must be at most 1000000".into());
+                }
+            }
             Arg::Long("backend") => backend = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(value) if address.is_none() => address = Some(value.string()?),
@@ -41,6 +48,7 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
         address: address.ok_or(USAGE)?,
         slots,
         max_memory,
+        pause,
         backend,
     }))
 }

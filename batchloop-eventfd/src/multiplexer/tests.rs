@@ -2,6 +2,7 @@ use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
     process::Command,
+    sync::mpsc,
     thread,
 };
 
@@ -311,6 +312,45 @@ fn a_deadline_ends_the_sleep() {
     assert!(Instant::now() >= deadline);
     // A deadline that has passed does not wait at all.
     assert_eq!(fixture.poll(Some(deadline)), Polled::default());
+}
+
+/// Clients who wait for their answers: first they make so little work that no pause is worth it. With any event lost, it would not end.
+#[test]
+fn pauses_lose_nothing() {
+    const ROUNDS: u32 = 600;
+    for work in [0, 300] {
+        let mut fixture = Fixture::new();
+        fixture.multiplexer.set_pause(Duration::from_micros(50));
+        let mut clients: Vec<_> = (0..4).map(|_| fixture.state()).collect();
+        let (answer, answered) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    for (_, peer) in &mut clients {
+                        peer.write_all(b"x").unwrap();
+                    }
+                    answered.recv().unwrap();
+                }
+            });
+            let mut received = [0; 1];
+            for _ in 0..ROUNDS {
+                let mut left = 4;
+                while left > 0 {
+                    fixture.poll(None);
+                    let begun = Instant::now();
+                    let _ = fixture.driver.turn(|cx| {
+                        let new = cx.arrivals();
+                        cx.stage(point!("ask"), new).advance(|state, _| {
+                            left -= state.socket.read(&mut received).unwrap_or(0);
+                            Step::Wait
+                        });
+                    });
+                    while begun.elapsed() < Duration::from_micros(work) {}
+                }
+                answer.send(()).unwrap();
+            }
+        });
+    }
 }
 
 /// Two drivers wake each other's states for a long time, and nobody else is there.

@@ -145,6 +145,7 @@ fn wrong_options_are_named() {
         ),
         (&["127.0.0.1:0", "--backend", "magic"], "epoll or uring"),
         (&["127.0.0.1:0", "--max-memory", "many"], "many"),
+        (&["127.0.0.1:0", "--pause", "1000001"], "--pause"),
         (&["nowhere"], "nowhere"),
         (&[], "usage: kv"),
     ] {
