@@ -22,7 +22,7 @@ use std::{
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
-use batchloop_examples::{Backend, dump_on_signal, note, raise_limit_of_files};
+use batchloop_examples::{Backend, SLOTS, dump_on_signal, note, number, raise_limit_of_files};
 use batchloop_std::register;
 
 /// How long the last clients get for reading what is owed to them.
@@ -191,12 +191,7 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
     let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("slots") => {
-                slots = parser.value()?.parse()?;
-                if !(1..=1 << 24).contains(&slots) {
-                    return Err("--slots must be from 1 to 16777216".into());
-                }
-            }
+            Arg::Long("slots") => slots = number(&mut parser, "--slots", 1..=SLOTS)?,
             Arg::Long("backend") => backend = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(value) if address.is_none() => address = Some(value.string()?),

@@ -25,7 +25,9 @@ use std::{
 
 use batchloop_core::{Capacity, Events, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Received, Registry, Stream};
-use batchloop_examples::{Backend, dump_on_signal, note, raise_limit_of_files};
+use batchloop_examples::{
+    Backend, SLOTS, dump_on_signal, note, number, raise_limit_of_files, seconds,
+};
 use batchloop_std::register;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, Interest, unix::AsyncFd},
@@ -265,31 +267,24 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
     let mut parser = lexopt::Parser::from_env();
     let mut address = None;
     let (mut slots, mut clients, mut rounds) = (128, 4, 1000);
-    let mut idle = 60.0;
+    let mut idle = Duration::from_secs(60);
     let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("slots") => slots = parser.value()?.parse()?,
-            Arg::Long("idle") => idle = parser.value()?.parse()?,
-            Arg::Long("clients") => clients = parser.value()?.parse()?,
-            Arg::Long("rounds") => rounds = parser.value()?.parse()?,
+            Arg::Long("slots") => slots = number(&mut parser, "--slots", 1..=SLOTS)?,
+            Arg::Long("idle") => idle = seconds(&mut parser, "--idle")?,
+            Arg::Long("clients") => clients = number(&mut parser, "--clients", 0..=SLOTS)?,
+            Arg::Long("rounds") => rounds = number(&mut parser, "--rounds", 0..=u64::MAX)?,
             Arg::Long("backend") => backend = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(value) if address.is_none() => address = Some(value.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    if !(1..=1 << 24).contains(&slots) {
-        return Err("--slots must be from 1 to 16777216".into());
-    }
-    // A year is as good as for ever.
-    if !(idle > 0.0 && idle <= 365.0 * 86_400.0) {
-        return Err("--idle must be over 0 and at most 31536000".into());
-    }
     Ok(Some(Options {
         address: address.ok_or(USAGE)?,
         slots,
-        idle: Duration::from_secs_f64(idle),
+        idle,
         clients,
         rounds,
         backend,

@@ -2,16 +2,26 @@
 //! share.
 
 use std::{
+    error::Error,
+    fmt::Display,
     io::{self, Read, Write},
+    ops::RangeInclusive,
     os::unix::net::UnixStream,
     str::FromStr,
     thread,
+    time::Duration,
 };
 
 use batchloop_eventfd::Multiplexer;
 use batchloop_std::dump_all;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGUSR1;
+
+/// The most slots that a server may be asked for: a multiplexer's limit for one machine.
+pub const SLOTS: usize = 1 << 24;
+
+/// A year, which is as good as for ever.
+const LONGEST: f64 = 365.0 * 86_400.0;
 
 /// What a server's clients go through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -46,6 +56,44 @@ impl FromStr for Backend {
             "uring" => Ok(Backend::Uring),
             _ => Err("--backend must be epoll or uring"),
         }
+    }
+}
+
+/// The number that follows an option.
+///
+/// # Errors
+///
+/// There is none, or it is not within the limits.
+pub fn number<N>(
+    parser: &mut lexopt::Parser,
+    option: &str,
+    limits: RangeInclusive<N>,
+) -> Result<N, Box<dyn Error>>
+where
+    N: FromStr + PartialOrd + Display,
+{
+    let value = parser.value()?;
+    let number = value.to_str().and_then(|text| text.parse().ok());
+    let number = number.ok_or_else(|| format!("{option}: not a number: {value:?}"))?;
+    match limits.contains(&number) {
+        true => Ok(number),
+        false => {
+            let (least, most) = limits.into_inner();
+            Err(format!("{option} must be from {least} to {most}").into())
+        }
+    }
+}
+
+/// The time that follows an option, in seconds and fractions of them, up to a year.
+///
+/// # Errors
+///
+/// There is none, or it is not within the limits.
+pub fn seconds(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, Box<dyn Error>> {
+    let seconds = number(parser, option, 0.0..=LONGEST)?;
+    match Duration::from_secs_f64(seconds) {
+        Duration::ZERO => Err(format!("{option} must be over 0").into()),
+        time => Ok(time),
     }
 }
 

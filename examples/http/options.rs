@@ -2,13 +2,11 @@
 
 use std::{error::Error, path::PathBuf, time::Duration};
 
-use batchloop_examples::Backend;
+use batchloop_examples::{Backend, SLOTS, number, seconds};
 use lexopt::{Arg, ValueExt};
 
 pub(crate) const USAGE: &str = "\
 usage: http ADDRESS:PORT DIRECTORY [--slots N] [--timeout SECONDS] [--backend epoll|uring]";
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) struct Options {
     pub(crate) address: String,
@@ -26,13 +24,8 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
     let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("slots") => {
-                slots = parser.value()?.parse()?;
-                if !(1..=1 << 24).contains(&slots) {
-                    return Err("--slots must be from 1 to 16777216".into());
-                }
-            }
-            Arg::Long("timeout") => timeout = seconds(parser.value()?.parse()?)?,
+            Arg::Long("slots") => slots = number(&mut parser, "--slots", 1..=SLOTS)?,
+            Arg::Long("timeout") => timeout = seconds(&mut parser, "--timeout")?,
             Arg::Long("backend") => backend = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(value) if address.is_none() => address = Some(value.string()?),
@@ -48,10 +41,4 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
         timeout,
         backend,
     }))
-}
-
-fn seconds(number: f64) -> Result<Duration, Box<dyn Error>> {
-    let time = Duration::try_from_secs_f64(number).ok();
-    let time = time.filter(|time| !time.is_zero() && *time <= DAY);
-    time.ok_or_else(|| "--timeout must be over 0 and at most 86400 seconds".into())
 }

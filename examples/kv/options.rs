@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use batchloop_examples::Backend;
+use batchloop_examples::{Backend, SLOTS, number};
 use lexopt::{Arg, ValueExt};
 
 pub(crate) const USAGE: &str = "usage: kv ADDRESS:PORT [--slots N] [--max-memory BYTES] [--pause MICROSECONDS] [--backend epoll|uring]";
@@ -25,18 +25,12 @@ pub(crate) fn parse() -> Result<Option<Options>, Box<dyn Error>> {
     let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("slots") => {
-                slots = parser.value()?.parse()?;
-                if !(1..=1 << 24).contains(&slots) {
-                    return Err("--slots must be from 1 to 16777216".into());
-                }
+            Arg::Long("slots") => slots = number(&mut parser, "--slots", 1..=SLOTS)?,
+            Arg::Long("max-memory") => {
+                max_memory = number(&mut parser, "--max-memory", 0..=usize::MAX)?;
             }
-            Arg::Long("max-memory") => max_memory = parser.value()?.parse()?,
             Arg::Long("pause") => {
-                pause = Duration::from_micros(parser.value()?.parse()?);
-                if pause > Duration::from_secs(1) {
-                    return Err("--pause must be at most 1000000".into());
-                }
+                pause = Duration::from_micros(number(&mut parser, "--pause", 0..=1_000_000)?);
             }
             Arg::Long("backend") => backend = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),

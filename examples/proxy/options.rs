@@ -2,13 +2,10 @@
 
 use std::{error::Error, time::Duration};
 
-use batchloop_examples::Backend;
+use batchloop_examples::{Backend, SLOTS, number, seconds};
 
 pub(crate) const USAGE: &str = "usage: proxy LISTEN UPSTREAM [--slots N] [--buffer BYTES] \
     [--connect SECONDS] [--idle SECONDS] [--backend epoll|uring]";
-
-/// A year, which is as good as for ever.
-const LONGEST: f64 = 365.0 * 86_400.0;
 
 pub(crate) struct Options {
     pub(crate) listen: String,
@@ -34,8 +31,8 @@ pub(crate) fn options() -> Result<Option<Options>, Box<dyn Error>> {
     let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("slots") => slots = number(&mut parser, "--slots", 1 << 24)?,
-            Arg::Long("buffer") => buffer = number(&mut parser, "--buffer", 1 << 24)?,
+            Arg::Long("slots") => slots = number(&mut parser, "--slots", 1..=SLOTS)?,
+            Arg::Long("buffer") => buffer = number(&mut parser, "--buffer", 1..=1 << 24)?,
             Arg::Long("connect") => connect = seconds(&mut parser, "--connect")?,
             Arg::Long("idle") => idle = seconds(&mut parser, "--idle")?,
             Arg::Long("backend") => backend = parser.value()?.parse()?,
@@ -55,22 +52,4 @@ pub(crate) fn options() -> Result<Option<Options>, Box<dyn Error>> {
         idle,
         backend,
     }))
-}
-
-fn number(parser: &mut lexopt::Parser, name: &str, most: usize) -> Result<usize, Box<dyn Error>> {
-    use lexopt::ValueExt;
-    let number = parser.value()?.parse()?;
-    match (1..=most).contains(&number) {
-        true => Ok(number),
-        false => Err(format!("{name} must be from 1 to {most}").into()),
-    }
-}
-
-fn seconds(parser: &mut lexopt::Parser, name: &str) -> Result<Duration, Box<dyn Error>> {
-    use lexopt::ValueExt;
-    let seconds: f64 = parser.value()?.parse()?;
-    match seconds > 0.0 && seconds <= LONGEST {
-        true => Ok(Duration::from_secs_f64(seconds)),
-        false => Err(format!("{name} must be over 0 and at most {LONGEST}").into()),
-    }
 }

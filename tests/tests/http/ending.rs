@@ -125,7 +125,7 @@ fn wrong_options_are_one_line_and_exit_2() {
         &[address, good, "--timeout", "-1"],
         &[address, good, "--timeout", "NaN"],
         &[address, good, "--timeout", "inf"],
-        &[address, good, "--timeout", "86401"],
+        &[address, good, "--timeout", "31536001"],
         &[address, good, "--timeout", "soon"],
         &[address, good, "--backend", "kqueue"],
     ];

@@ -144,7 +144,10 @@ fn wrong_options_are_named() {
             "--slots must be from 1",
         ),
         (&["127.0.0.1:0", "--backend", "magic"], "epoll or uring"),
-        (&["127.0.0.1:0", "--max-memory", "many"], "many"),
+        (
+            &["127.0.0.1:0", "--max-memory", "many"],
+            "--max-memory: not a number",
+        ),
         (&["127.0.0.1:0", "--pause", "1000001"], "--pause"),
         (&["nowhere"], "nowhere"),
         (&[], "usage: kv"),
