@@ -251,31 +251,44 @@ impl Multiplexer {
     fn sleep(&mut self, deadline: Option<Instant>) -> io::Result<Polled> {
         if !self.gathering.is_on() {
             self.wait(Wait::until(deadline))?;
-            let polled = self.deliver();
+            let polled = self.rise();
             self.gathering.note(polled.delivered);
             return Ok(polled);
         }
         self.wait(Wait::Not)?;
-        let found = self.deliver();
+        let has_found = !self.is_quiet();
+        let found = if has_found {
+            self.rise()
+        } else {
+            Polled::default()
+        };
         let begun = Instant::now();
         let pause = self.gathering.judge(begun, found.delivered);
         let pause = pause.filter(|pause| deadline.is_none_or(|deadline| begun + *pause < deadline));
         if let Some(pause) = pause {
             thread::sleep(pause);
         }
-        let polled = if found == Polled::default() {
+        if !has_found {
             self.wait(Wait::until(deadline))?;
-            self.deliver()
         } else if pause.is_some() {
             self.wait(Wait::Not)?;
-            found + self.deliver()
-        } else {
-            found
-        };
+        }
+        let polled = found + self.rise();
         let ended = Instant::now();
         let paused = pause.map(|_| ended - begun);
         self.gathering.end(ended, polled.delivered, paused);
         Ok(polled)
+    }
+
+    /// Delivers what has come. By then the thread must be known to be awake: else what it posts rings its own bell.
+    fn rise(&mut self) -> Polled {
+        self.announced.clear();
+        self.deliver()
+    }
+
+    /// Whether the last wait brought nothing.
+    fn is_quiet(&self) -> bool {
+        self.events.is_empty() && self.ring.as_ref().is_none_or(Ring::is_quiet)
     }
 
     /// As [`poll`](Self::poll), for a thread that sleeps elsewhere, in another library's loop: collects what has happened
@@ -345,9 +358,11 @@ impl Multiplexer {
             self.wait(Wait::Not)?;
         }
         // What is left in the kernel makes no new edge. So the thread sleeps when it has seen that there is none.
-        let nothing_new = self.events.is_empty() && self.ring.as_ref().is_none_or(Ring::is_quiet);
-        self.deliver();
-        Ok(asleep && nothing_new && self.ring.as_mut().is_none_or(Ring::lie_down))
+        if !self.is_quiet() {
+            self.rise();
+            return Ok(false);
+        }
+        Ok(asleep && self.ring.as_mut().is_none_or(Ring::lie_down))
     }
 
     /// Waits for something to deliver.

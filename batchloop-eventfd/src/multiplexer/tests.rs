@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use batchloop_core::{Batch, Capacity, Driver, Handle, Progress, Step, Turn, Waker, point};
+use batchloop_core::{Batch, Capacity, Driver, Handle, Progress, Shared, Step, Turn, Waker, point};
 
 use super::*;
 
@@ -312,6 +312,28 @@ fn a_deadline_ends_the_sleep() {
     assert!(Instant::now() >= deadline);
     // A deadline that has passed does not wait at all.
     assert_eq!(fixture.poll(Some(deadline)), Polled::default());
+}
+
+#[test]
+fn events_ring_no_bell() {
+    let machine: Machine<(), Shared> = Machine::heap(Capacity::slots(1));
+    let mut multiplexer = Multiplexer::new().unwrap();
+    let registry = multiplexer.add(machine).unwrap();
+    let mut driver = machine.driver().unwrap();
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    let handle = machine.allocate(()).unwrap();
+    registry.add(&socket, handle.token()).unwrap();
+    for _ in 0..3 {
+        peer.write_all(b"x").unwrap();
+        let wait = |cx: &mut Turn<'_, (), Shared>| {
+            let new = cx.arrivals();
+            cx.stage(point!("wait"), new).advance(|(), _| Step::Wait);
+        };
+        while driver.turn(wait).unwrap() == Progress::More {}
+        let polled = multiplexer.poll(&[driver.watch()], None).unwrap();
+        assert_eq!(polled.delivered, 1);
+    }
+    assert_eq!(multiplexer.bell.bell().drain(), 0);
 }
 
 /// Clients who wait for their answers: first they make so little work that no pause is worth it. With any event lost, it would not end.
