@@ -170,15 +170,16 @@ impl Multiplexer {
     }
 
     /// Lets the thread pause before it sleeps, so that more comes together: fewer waits and larger batches, for answers
-    /// that come later by the pause at most.
+    /// that come later by the pause at most. Without this, or with no time at all, there is none.
     ///
     /// It is for servers with many clients that ask, wait for the answer and ask again; some tens of µs are right where
     /// a request takes a few. The thread pauses only if it would sleep otherwise and no deadline is that near, and only
     /// while the work that comes together meanwhile takes at least as long. Whether it does is tried after 256 waits
-    /// that brought several events; so few clients are hardly held up, nor a thread that has enough to do. Nothing ends a
-    /// pause, a wake from another thread neither. With no time at all, as at first, there is none.
+    /// that brought several events each; so few clients are hardly held up, nor a thread that has enough to do. Nothing
+    /// ends a pause, a wake from another thread neither.
     ///
-    /// For the thread that polls: its timers become exact to the µs, where the kernel allows itself 50 otherwise.
+    /// Call it on the thread that polls: that thread's timers become exact to the µs, where the kernel otherwise allows
+    /// itself 50. A loop that hosts this one ([`settle`](Self::settle)) sleeps itself, and makes no pauses.
     pub fn set_pause(&mut self, pause: Duration) {
         self.gathering = Gathering::new(pause);
         if !pause.is_zero() {
