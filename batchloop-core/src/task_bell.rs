@@ -11,7 +11,7 @@ use crate::{
     change::Bell,
     error::Fault,
     idle::Progress,
-    sync::{AtomicWaker, Ordering, fence, register},
+    sync::{AtomicWaker, register},
     turn::{Driver, Turn},
     watch::{Announced, Watch},
 };
@@ -101,6 +101,9 @@ impl Future for Changed<'_> {
 
     /// The protocol is that of [`ChangeCounter::sleep`](crate::ChangeCounter::sleep), where the wait lasts from this poll
     /// to the next one. The task is registered first, so that whoever sees the announcement finds it.
+    ///
+    /// A later poll needs no fence. Each change that the first one has not seen is rung for. A ring that comes before this
+    /// registration has left its mark in the task's cell, which the registration reads; so the change behind it is seen.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if self.watch.is_due() {
             return Poll::Ready(());
@@ -108,9 +111,6 @@ impl Future for Changed<'_> {
         register(&self.bell.task, cx.waker());
         if self.announced.is_none() {
             self.announced = self.watch.announce();
-        } else {
-            // ORDERING: the partner is the fence in `ChangeCounter::ring`.
-            fence(Ordering::SeqCst);
         }
         match self.announced.is_none() || self.watch.has_moved() {
             true => Poll::Ready(()),

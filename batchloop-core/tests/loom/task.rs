@@ -10,11 +10,33 @@ fn a_hosted_driver_does_not_sleep_through_a_change() {
         let bell: &'static TaskBell = Box::leak(Box::default());
         let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).points(1).scopes(0));
         machine.set_bell(bell).unwrap();
-        let driver = machine.driver().unwrap();
+        let mut driver = machine.driver().unwrap();
+        // Before its first turn a driver is due, and would not wait.
+        driver.turn(|_| {}).unwrap();
         let other = thread::spawn(move || machine.counter().ring());
         block_on(bell.changed(driver.watch()));
         other.join().unwrap();
         // Bells are never freed, but the task that the last one knows is loom's.
+        bell.ring();
+    });
+}
+
+/// The task is woken for a reason of its own, and polls again, beside whoever changes something.
+#[test]
+fn a_hosted_driver_that_is_polled_for_nothing_does_not_sleep_through_a_change() {
+    loom::model(|| {
+        let bell: &'static TaskBell = Box::leak(Box::default());
+        let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).points(1).scopes(0));
+        machine.set_bell(bell).unwrap();
+        let mut driver = machine.driver().unwrap();
+        // Before its first turn a driver is due, and would not wait.
+        driver.turn(|_| {}).unwrap();
+        let others = [
+            thread::spawn(|| bell.ring()),
+            thread::spawn(move || machine.counter().ring()),
+        ];
+        block_on(bell.changed(driver.watch()));
+        others.into_iter().for_each(|other| other.join().unwrap());
         bell.ring();
     });
 }
