@@ -6,10 +6,10 @@ use crate::sync::{AtomicBool, Ordering};
 
 /// Rings another bell once between two calls of [`renew`](Self::renew), however often it is rung.
 ///
-/// No ring is lost. A ringer counts its change first and exchanges the flag afterwards. If it finds the flag set, the
-/// other bell is rung, or is about to be, by the one who set it; and if that was before the flag was renewed, `renew`
-/// reads what this ringer or a later one wrote there, so the sleeper, who renews first and compares the counters
-/// afterwards, finds the change.
+/// No ring is lost. A ringer counts its change, then comes a fence, then it exchanges the flag. The sleeper renews, then
+/// comes a fence, then it compares the counters. One of the fences is first. If it is the ringer's, the comparison sees the
+/// change. If it is the sleeper's, the exchange comes after the renewal: it finds the flag clear and rings, or another
+/// ringer has done so since the renewal, and rings.
 #[derive(Debug)]
 pub(crate) struct OneRing<B> {
     rung: AtomicBool,
@@ -26,9 +26,8 @@ impl<B> OneRing<B> {
 
     /// From now on the next ring counts. For the sleeper, before it compares the counters.
     pub(crate) fn renew(&self) {
-        // ORDERING: Acquire; the partner is the Release in `ring`. An exchange, and not a store, because it must read
-        // the last ring that it takes back.
-        self.rung.swap(false, Ordering::AcqRel);
+        // ORDERING: Relaxed; the fence is in `Watch::announce`.
+        self.rung.store(false, Ordering::Relaxed);
     }
 
     #[cfg(test)]
@@ -39,8 +38,8 @@ impl<B> OneRing<B> {
 
 impl<B: Bell> Bell for OneRing<B> {
     fn ring(&self) {
-        // ORDERING: Release; the partner is the Acquire in `renew`.
-        if !self.rung.swap(true, Ordering::AcqRel) {
+        // ORDERING: Relaxed; the fence is in `ChangeCounter::ring`.
+        if !self.rung.swap(true, Ordering::Relaxed) {
             self.bell.ring();
         }
     }

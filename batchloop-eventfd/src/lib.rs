@@ -87,12 +87,11 @@
 //!   ringer:  publish the work;  count;  fence;  announced? then, as the first since the renewal, write the eventfd
 //! ```
 //!
-//! Take one driver and one change of its counter. By the fences, the sleeper's comparison sees the change, and nobody
-//! sleeps; or the ringer sees the announcement, which stands until the wait is over. Then the ringer comes to the bell.
-//! If it is the first there since the renewal, it writes. If not, then somebody else writes, or is about to, after the
-//! renewal; or the flag is one from before the renewal, and then the renewal has read this ringer's exchange, and so the
-//! comparison, which comes later, sees the change. The eventfd remembers a write that comes before the wait. So
-//! whatever other drivers there are, no change is slept through, and the wait needs no time-out. Loom models of it are
+//! Take one driver and one change of its counter. One of the two fences is first. If it is the ringer's, the sleeper's
+//! comparison sees the change, and nobody sleeps. If it is the sleeper's, the ringer sees the announcement, which stands
+//! until the wait is over, and comes to the bell, and there it sees the renewal: it writes, or somebody else who came
+//! since the renewal does. The eventfd remembers a write that comes before the wait. So whatever other drivers there
+//! are, no change is slept through, and the wait needs no time-out. Loom models of it are
 //! in `bell.rs` here and in core's `tests/loom/sleep.rs`.
 //!
 //! # io_uring
