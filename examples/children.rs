@@ -11,11 +11,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{error::Error, mem, process::ExitCode, thread};
 
+use batchloop_examples::{SLOTS, number, print};
 use batchloop_std::{
     Abandoned, Busy, Capacity, Completion, Handle, Machine, Parking, Reaction, Shared, SignalError,
     Step, Turn, Waker, point,
 };
-use lexopt::prelude::*;
+use lexopt::prelude::{Long, Short};
 
 /// How many children live at once; parents wait until one of them has ended.
 const CHILD_SLOTS: usize = 1024;
@@ -164,35 +165,45 @@ fn run([count, children_each, cancel]: [u64; 3]) -> Result<(), Box<dyn Error>> {
     let [delivered, late, never] = results.map(|count| count.load(Ordering::Relaxed));
     let (left, orphans) = (machine.live(), family.children.live());
     let (finished, cancelled) = (family.finished, family.cancelled);
-    println!("parents: {finished} finished, {cancelled} cancelled, {left} left");
-    println!(
-        "children: {} ended, {orphans} left",
-        delivered + late + never
-    );
-    println!("results: {delivered} to parents, {late} cleaned up, {never} given up");
+    let ended = delivered + late + never;
+    print(format_args!(
+        "parents: {finished} finished, {cancelled} cancelled, {left} left"
+    ))?;
+    print(format_args!("children: {ended} ended, {orphans} left"))?;
+    print(format_args!(
+        "results: {delivered} to parents, {late} cleaned up, {never} given up"
+    ))?;
     Ok(())
 }
 
-fn options() -> Result<[u64; 3], Box<dyn Error>> {
+const USAGE: &str = "usage: children [--parents N] [--children N] [--cancel N]";
+
+/// Answers `None` where help is asked for.
+fn options() -> Result<Option<[u64; 3]>, Box<dyn Error>> {
     let [mut parents, mut children, mut cancel] = [1000, 8, 100];
+    let most = SLOTS as u64;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
-        let number = match argument {
-            Long("parents") => &mut parents,
-            Long("children") => &mut children,
-            Long("cancel") => &mut cancel,
+        match argument {
+            Long("parents") => parents = number(&mut parser, "--parents", 1..=most)?,
+            Long("children") => children = number(&mut parser, "--children", 0..=most)?,
+            Long("cancel") => cancel = number(&mut parser, "--cancel", 0..=most)?,
+            Long("help") | Short('h') => return Ok(None),
             other => return Err(other.unexpected().into()),
-        };
-        *number = parser.value()?.parse()?;
+        }
     }
-    if !(1..=1 << 24).contains(&parents) || cancel > parents {
-        return Err("1 to 16777216 parents, and no more cancelled than there are".into());
+    if cancel > parents {
+        return Err(format!("--cancel: there are only {parents} parents").into());
     }
-    Ok([parents, children, cancel])
+    Ok(Some([parents, children, cancel]))
 }
 
 fn main() -> ExitCode {
-    let Err(error) = options().and_then(run) else {
+    let outcome = options().and_then(|options| match options {
+        None => Ok(print(USAGE)?),
+        Some(options) => run(options),
+    });
+    let Err(error) = outcome else {
         return ExitCode::SUCCESS;
     };
     eprintln!("children: {error}");

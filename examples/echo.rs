@@ -13,16 +13,13 @@
 //!
 //! Begin with `entry`.
 
-use std::{
-    error::Error,
-    io::{self, Write},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
-use batchloop_examples::{Backend, SLOTS, dump_on_signal, note, number, raise_limit_of_files};
+use batchloop_examples::{
+    Backend, SLOTS, dump_on_signal, note, number, print, raise_limit_of_files,
+};
 use batchloop_std::register;
 
 /// How long the last clients get for reading what is owed to them.
@@ -164,7 +161,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
     let _registered = register("clients", machine)?;
     dump_on_signal()?;
     let shutdown = Shutdown::new(&mut multiplexer, DRAIN)?;
-    writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;
+    print(format_args!("listening on {}", listener.local_addr()?))?;
     let server = Server {
         listener,
         registry,
@@ -208,7 +205,7 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| match options {
-        None => Ok(writeln!(io::stdout(), "{USAGE}")?),
+        None => Ok(print(USAGE)?),
         Some(options) => {
             raise_limit_of_files();
             start(&options)

@@ -15,7 +15,7 @@
 use std::{
     cell::Cell,
     error::Error,
-    io::{self, Write},
+    io,
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     process::ExitCode,
@@ -26,7 +26,7 @@ use std::{
 use batchloop_core::{Capacity, Events, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Received, Registry, Stream};
 use batchloop_examples::{
-    Backend, SLOTS, dump_on_signal, note, number, raise_limit_of_files, seconds,
+    Backend, SLOTS, dump_on_signal, note, number, print, raise_limit_of_files, seconds,
 };
 use batchloop_std::register;
 use tokio::{
@@ -219,7 +219,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         });
     }
     let address = listener.local_addr()?;
-    writeln!(io::stdout(), "listening on {address}")?;
+    print(format_args!("listening on {address}"))?;
     task::spawn_local(visit(address, options.clients, options.rounds));
     let mut server = Server {
         listener,
@@ -293,7 +293,7 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| match options {
-        None => Ok(writeln!(io::stdout(), "{USAGE}")?),
+        None => Ok(print(USAGE)?),
         Some(options) => {
             raise_limit_of_files();
             start(options)

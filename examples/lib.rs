@@ -97,6 +97,15 @@ pub fn seconds(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, Bo
     }
 }
 
+/// Prints one line on standard output.
+///
+/// # Errors
+///
+/// It is not printed there, for the reason that is given.
+pub fn print(line: impl Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{line}").map_err(|error| format!("standard output: {error}"))
+}
+
 /// Says one line on standard error, and goes on if nobody can hear it there.
 pub fn note(program: &str, text: &str) {
     let _ = writeln!(io::stderr(), "{program}: {}", text.replace('\n', "\\n"));

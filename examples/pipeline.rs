@@ -23,6 +23,7 @@ use std::{
     time::Instant,
 };
 
+use batchloop_examples::{number, print};
 use batchloop_std::{
     Capacity, Machine, Queue, Role, Shared, Step, Stop, Turn, Worker, Workers, Workload, point,
     queue,
@@ -145,8 +146,7 @@ usage: pipeline [--io N] [--cpu N] [--units N] [--size BYTES] [--input FILE] [--
   --units N           how many work units (default 1000)
   --size BYTES        how long each is (default 65536)
   --input FILE        where they come from (default: this program)
-  --output DIRECTORY  where they go to (default: nowhere)
-";
+  --output DIRECTORY  where they go to (default: nowhere)";
 
 /// How many threads of a kind there can be.
 const THREADS: usize = 16;
@@ -164,10 +164,10 @@ fn parse() -> Result<Option<Options>, Box<dyn Error>> {
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("io") => options.io = number(&mut parser, "--io", THREADS)?,
-            Long("cpu") => options.cpu = number(&mut parser, "--cpu", THREADS)?,
-            Long("units") => options.units = number(&mut parser, "--units", usize::MAX)?,
-            Long("size") => options.size = number(&mut parser, "--size", 1 << 30)?,
+            Long("io") => options.io = number(&mut parser, "--io", 1..=THREADS)?,
+            Long("cpu") => options.cpu = number(&mut parser, "--cpu", 1..=THREADS)?,
+            Long("units") => options.units = number(&mut parser, "--units", 1..=usize::MAX)?,
+            Long("size") => options.size = number(&mut parser, "--size", 1..=1 << 30)?,
             Long("input") => options.input = parser.value()?.into(),
             Long("output") => options.output = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(None),
@@ -175,13 +175,6 @@ fn parse() -> Result<Option<Options>, Box<dyn Error>> {
         }
     }
     Ok(Some(options))
-}
-
-fn number(parser: &mut lexopt::Parser, name: &str, most: usize) -> Result<usize, Box<dyn Error>> {
-    let value = parser.value()?;
-    let number = value.to_str().and_then(|text| text.parse().ok());
-    let number = number.filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("{name} takes a number from 1 to {most}, not {value:?}").into())
 }
 
 fn open(options: Options, numbers: Queue<usize>) -> Result<Service, Box<dyn Error>> {
@@ -233,16 +226,16 @@ fn run(options: Options) -> Result<bool, Box<dyn Error>> {
     let seconds = start.elapsed().as_secs_f64();
     let done = service.done();
     let rate = done.units as f64 / seconds;
-    println!(
+    print(format_args!(
         "{} units, {} bytes, {seconds:.3} s, {rate:.0} units/s",
         done.units, done.bytes
-    );
+    ))?;
     for worker in report.workers {
         let busy = 100.0 * worker.busy();
-        println!(
+        print(format_args!(
             "{:>6}  {busy:5.1} % busy, {} turns, {} sleeps",
             worker.name, worker.turns, worker.sleeps
-        );
+        ))?;
     }
     if let Some(error) = &done.failure {
         eprintln!(
@@ -256,10 +249,7 @@ fn run(options: Options) -> Result<bool, Box<dyn Error>> {
 fn main() -> ExitCode {
     let result = match parse() {
         Ok(Some(options)) => run(options),
-        Ok(None) => {
-            print!("{HELP}");
-            Ok(true)
-        }
+        Ok(None) => print(HELP).map(|()| true).map_err(Into::into),
         Err(error) => Err(error),
     };
     match result {

@@ -232,6 +232,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         let frame = self.bench.frame;
         if self.shape != other.shape {
             self.bench.report(Fault::Mismatch(Mismatch {
+                at: None,
                 expected: frame.shape_name(self.shape),
                 found: frame.shape_name(other.shape),
             }));
@@ -312,6 +313,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
             }
             None => {
                 self.bench.report(Fault::Mismatch(Mismatch {
+                    at: None,
                     expected: field.info.name,
                     found: self.bench.frame.shape_name(self.shape),
                 }));

@@ -109,6 +109,7 @@ impl<'t, A: Access> Context<'t, A> {
         let frame = self.bench.frame;
         if shape != bound && (shape.is_known() || frame.shape_type(bound) != TypeId::of::<U>()) {
             self.bench.report(Fault::Mismatch(Mismatch {
+                at: Some(Site::stage(point)),
                 expected: frame.shape_name(bound),
                 found: match shape.is_known() {
                     true => frame.shape_name(shape),
@@ -188,8 +189,7 @@ impl<'t, A: Access> Context<'t, A> {
             return;
         }
         let Some(node) = self.cursor.known(self.bench.frame, point) else {
-            let (expected, iteration) = (None, 0);
-            let found = Site { point, iteration };
+            let (expected, found) = (None, Site::stage(point));
             self.bench
                 .report(Fault::Diverged(Diverged { expected, found }));
             return;
@@ -199,6 +199,7 @@ impl<'t, A: Access> Context<'t, A> {
                 self.bench.leave_at(set, batch.into_segment());
             }
             Binding::To(_, bound) => self.bench.report(Fault::Mismatch(Mismatch {
+                at: Some(Site::stage(point)),
                 expected: self.bench.frame.shape_name(bound),
                 found: self.bench.frame.shape_name(batch.shape()),
             })),

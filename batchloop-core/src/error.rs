@@ -178,6 +178,15 @@ pub struct Site {
     pub iteration: u32,
 }
 
+impl Site {
+    pub(crate) fn stage(point: &'static ProgramPoint) -> Self {
+        Site {
+            point,
+            iteration: 0,
+        }
+    }
+}
+
 impl PartialEq for Site {
     fn eq(&self, other: &Self) -> bool {
         core::ptr::eq(self.point, other.point) && self.iteration == other.iteration
@@ -224,6 +233,9 @@ impl Error for Diverged {}
 /// A batch does not have the shape that was asked of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mismatch {
+    /// The point that the batch came to; `None` for [`unproject`](crate::Batch::unproject) and
+    /// [`merge`](crate::Batch::merge).
+    pub at: Option<Site>,
     /// The field that was asked for, or the shape that the point is bound to.
     pub expected: &'static str,
     /// What the batch was projected to last.
@@ -232,11 +244,11 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "batch does not match: expected {}, found {}",
-            self.expected, self.found
-        )
+        f.write_str("batch does not match")?;
+        if let Some(site) = self.at {
+            write!(f, " at {site}")?;
+        }
+        write!(f, ": expected {}, found {}", self.expected, self.found)
     }
 }
 

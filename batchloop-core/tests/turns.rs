@@ -345,5 +345,7 @@ fn a_way_back_is_no_way_to_another_shape() {
         cx.again(whole, all.project(field!((u32, u8), 1)));
     });
     assert!(matches!(turn, Err(Fault::Mismatch(_))), "{turn:?}");
+    let text = turn.unwrap_err().to_string();
+    assert!(text.contains(" at \"whole\" ("), "{text}");
     assert_eq!(machine.live(), 1);
 }

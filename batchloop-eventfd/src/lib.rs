@@ -55,10 +55,12 @@
 //!     socket.read_to_string(&mut answer)?;
 //!     Ok::<String, std::io::Error>(answer)
 //! });
-//! while !client.is_finished() {
+//! loop {
 //!     driver.turn(|cx| entry(cx, &mut listener, &registry))?;
-//!     # // The thread's end rings no bell.
-//!     # if listener.accepted().clients > 0 && machine.live() == 0 { break }
+//!     // Before the sleep, which the end of a state does not end.
+//!     if listener.accepted().clients > 0 && machine.live() == 0 {
+//!         break;
+//!     }
 //!     multiplexer.poll(&[driver.watch()], None)?;
 //! }
 //! assert_eq!(client.join().unwrap()?, "IBM");

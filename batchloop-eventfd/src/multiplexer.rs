@@ -67,10 +67,13 @@ pub struct Polled {
 /// let (mut listener, mut caller) = (listening.driver()?, calling.driver()?);
 /// # listening.allocate(1)?;
 /// # calling.allocate(1)?;
-/// while listening.live() + calling.live() > 0 {
+/// loop {
 ///     listener.turn(|cx| listen(cx))?;
 ///     caller.turn(|cx| call(cx))?;
-///     # if listening.live() + calling.live() == 0 { break }
+///     // Before the sleep, which the end of a state does not end.
+///     if listening.live() + calling.live() == 0 {
+///         break;
+///     }
 ///     multiplexer.poll(&[listener.watch(), caller.watch()], None)?;
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -33,14 +33,13 @@ mod status;
 
 use std::{
     error::Error,
-    io::{self, Write},
     process::ExitCode,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use batchloop_core::{Capacity, Events, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Received, Registry, Shutdown, Stream};
-use batchloop_examples::{dump_on_signal, note, raise_limit_of_files};
+use batchloop_examples::{dump_on_signal, note, print, raise_limit_of_files};
 use batchloop_std::register;
 
 use answer::{Answer, Present};
@@ -404,7 +403,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
     let _registered = register("clients", machine)?;
     dump_on_signal()?;
     let shutdown = Shutdown::new(&mut multiplexer, DRAIN)?;
-    writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;
+    print(format_args!("listening on {}", listener.local_addr()?))?;
     let server = Server {
         listener,
         registry,
@@ -422,7 +421,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
 
 fn main() -> ExitCode {
     let outcome = options::parse().and_then(|options| match options {
-        None => Ok(writeln!(io::stdout(), "{}", options::USAGE)?),
+        None => Ok(print(options::USAGE)?),
         Some(options) => start(&options),
     });
     match outcome {

@@ -28,15 +28,14 @@ mod store;
 
 use std::{
     error::Error,
-    io::{self, Write},
-    mem,
+    io, mem,
     process::ExitCode,
     time::{Duration, Instant, SystemTime},
 };
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
-use batchloop_examples::{dump_on_signal, note, raise_limit_of_files};
+use batchloop_examples::{dump_on_signal, note, print, raise_limit_of_files};
 use batchloop_std::register;
 
 use commands::{Database, Outcome};
@@ -306,7 +305,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
     dump_on_signal()?;
     let shutdown = Shutdown::new(&mut multiplexer, DRAIN)?;
     let listens = listener.local_addr()?;
-    writeln!(io::stdout(), "listening on {listens}")?;
+    print(format_args!("listening on {listens}"))?;
     let server = Server {
         listener,
         registry,
@@ -320,7 +319,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
 
 fn main() -> ExitCode {
     let outcome = options::parse().and_then(|options| match options {
-        None => Ok(writeln!(io::stdout(), "{}", options::USAGE)?),
+        None => Ok(print(options::USAGE)?),
         Some(options) => {
             raise_limit_of_files();
             start(&options)

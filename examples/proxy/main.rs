@@ -24,7 +24,7 @@ mod side;
 
 use std::{
     error::Error,
-    io::{self, Write},
+    io,
     net::{SocketAddr, ToSocketAddrs},
     os::fd::OwnedFd,
     process::ExitCode,
@@ -33,7 +33,7 @@ use std::{
 
 use batchloop_core::{Capacity, Events, Machine, Me, Reaction, Reservation, Step, Turn, point};
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Registry, Shutdown, Stream};
-use batchloop_examples::{dump_on_signal, note, raise_limit_of_files};
+use batchloop_examples::{dump_on_signal, note, print, raise_limit_of_files};
 use batchloop_std::register;
 use rustix::{
     io::Errno,
@@ -373,7 +373,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
     ];
     dump_on_signal()?;
     let shutdown = Shutdown::new(&mut multiplexer, DRAIN)?;
-    writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;
+    print(format_args!("listening on {}", listener.local_addr()?))?;
     let proxy = Proxy {
         listener,
         shutdown,
@@ -392,7 +392,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| match options {
-        None => Ok(writeln!(io::stdout(), "{USAGE}")?),
+        None => Ok(print(USAGE)?),
         Some(options) => {
             raise_limit_of_files();
             start(&options)
