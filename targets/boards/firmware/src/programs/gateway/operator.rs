@@ -1,8 +1,8 @@
 //! The operator: reads lines, obeys them and answers.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
-use batchloop_core::{Machine, Reaction, Step, Turn, point};
+use batchloop_core::{Census, Machine, Reaction, Step, Turn, point};
 use heapless::Vec;
 
 use super::{
@@ -174,10 +174,7 @@ impl Answer {
             Answer::Help => HELP
                 .get(number)
                 .map(|line| Message::of(format_args!("{line}"))),
-            Answer::Dump => nth_line(
-                number,
-                format_args!("{}{}", machine.dump(), gateway.sensors.dump().states()),
-            ),
+            Answer::Dump => dump(number, machine, gateway.sensors),
             _ if number > 0 => None,
             Answer::Nothing => None,
             Answer::Sensor(sensor) => gateway.describe(*sensor),
@@ -186,43 +183,29 @@ impl Answer {
     }
 }
 
-/// Keeps one line of a text.
-struct Extract {
-    line: Message,
-    /// Lines to come before it.
-    before: usize,
-    is_complete: bool,
-}
-
-impl Write for Extract {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive('\n') {
-            let (part, ends) = match part.strip_suffix('\n') {
-                Some(part) => (part, true),
-                None => (part, false),
-            };
-            if self.before == 0 {
-                self.line.write_str(part)?;
-                self.is_complete = ends;
-            }
-            if self.is_complete {
-                // Nobody needs the rest.
-                return Err(fmt::Error);
-            }
-            self.before -= usize::from(ends);
-        }
-        Ok(())
+/// A line of the dump of both machines. They are looked at anew for each, so that nothing is kept while a line waits for
+/// room; sensors and operators never end, so each state keeps its line.
+fn dump(number: usize, operators: Machine<Operator>, sensors: Machine<Sensor>) -> Option<Message> {
+    let after_operators = 1 + operators.live();
+    match number {
+        0 => Some(heading(operators.into())),
+        _ if number < after_operators => state(operators.dump().lines().nth(number - 1)?),
+        _ if number == after_operators => Some(heading(sensors.into())),
+        _ => state(
+            sensors
+                .dump()
+                .states()
+                .lines()
+                .nth(number - after_operators - 1)?,
+        ),
     }
 }
 
-/// A line of a text that is made anew for each, so that nothing of it is kept while the line waits for room.
-fn nth_line(number: usize, text: fmt::Arguments<'_>) -> Option<Message> {
-    let mut extract = Extract {
-        line: Message::default(),
-        before: number,
-        is_complete: false,
-    };
-    // An error says that the line is complete.
-    let _ = extract.write_fmt(text);
-    extract.is_complete.then_some(extract.line)
+fn heading(machine: Census) -> Message {
+    let (name, live, slots) = (machine.state_name(), machine.live(), machine.slots());
+    Message::of(format_args!("{name}: {live} of {slots} slots"))
+}
+
+fn state(line: impl fmt::Display) -> Option<Message> {
+    Some(Message::of(format_args!("  {line}")))
 }
