@@ -332,10 +332,10 @@ fn commands_during_a_dump(far_end: &mut FarEnd) -> Result<(), String> {
 }
 
 /// More commands than the gateway keeps, and more answers than all pipes hold, before any is read.
-fn burst(far_end: &mut FarEnd) -> Result<(), String> {
+fn burst(far_end: &mut FarEnd, silence: Duration) -> Result<(), String> {
     const ROUNDS: usize = 60;
     far_end.say(&"dump\nget 3\nnonsense\n".repeat(ROUNDS))?;
-    thread::sleep(Duration::from_millis(300));
+    thread::sleep(silence);
     for _ in 0..ROUNDS {
         far_end.expect("Operator: 1 of 1 slots")?;
         far_end.expect_start("  #0v1 ")?;
@@ -346,15 +346,17 @@ fn burst(far_end: &mut FarEnd) -> Result<(), String> {
     Ok(())
 }
 
-/// Sensors ask whenever there is room, and the operator is answered all the same. Then they are read again.
+/// Long enough for all tries of all sensors, so that there is no room for them either. Then they are read again.
 fn burst_beside_sensors(far_end: &mut FarEnd) -> Result<(), String> {
-    for sensor in [1, 2] {
+    let sensors = [1, 2, 4, 5, 6, 7, 8];
+    for sensor in sensors {
         far_end.say(&format!("rate {sensor} 10\nstart {sensor}\n"))?;
         far_end.expect_start(&format!("s{sensor} "))?;
         far_end.expect_start(&format!("s{sensor} "))?;
     }
-    burst(far_end)?;
-    for (sensor, value) in [(1, 114), (2, 224)] {
+    burst(far_end, Duration::from_millis(1500))?;
+    for sensor in sensors {
+        let value = 1000 + sensor as u32;
         far_end.values[sensor - 1] = Some(value);
         far_end.until(&format!("get {sensor}"), &format!("s{sensor} {value}, "))?;
         far_end.say(&format!("stop {sensor}\n"))?;
@@ -365,6 +367,6 @@ fn burst_beside_sensors(far_end: &mut FarEnd) -> Result<(), String> {
 
 /// No sensor is due: what says that there is room again is the line, or where QEMU loses that, the next tick.
 fn burst_in_silence(far_end: &mut FarEnd) -> Result<(), String> {
-    burst(far_end)?;
-    far_end.until("get 2", "s2 224, ").map(|_| ())
+    burst(far_end, Duration::from_millis(300))?;
+    far_end.until("get 2", "s2 1002, ").map(|_| ())
 }
