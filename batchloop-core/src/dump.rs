@@ -47,6 +47,37 @@ impl<T, A: Access> Dump<T, A> {
         self.census.describe = Some(describe::<T, A>);
         self
     }
+
+    /// The lines of the states, in address order, for an output that takes little at a time: finding one prints none of
+    /// those before it.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// let machine: Machine<u8> = Machine::heap(Capacity::slots(4));
+    /// for number in [7, 8, 9] {
+    ///     machine.allocate(number).unwrap();
+    /// }
+    /// let third = machine.dump().states().lines().nth(2).unwrap();
+    /// assert_eq!(third.to_string(), "#2v1 active at the entrance: 9");
+    /// ```
+    pub fn lines(&self) -> impl Iterator<Item = impl fmt::Display + use<T, A>> + use<T, A> {
+        // In the closure too: who has the iterator can print.
+        let types = self.types;
+        let line = move |record| Line { record, types };
+        self.census.records().map(line)
+    }
+}
+
+/// A state of a [`Local`] machine is printed on its own thread only.
+struct Line<T: 'static, A: Access> {
+    record: Record,
+    types: PhantomData<Machine<T, A>>,
+}
+
+impl<T, A: Access> fmt::Display for Line<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.record.fmt(f)
+    }
 }
 
 impl<T, A: Access> Dump<T, A> {

@@ -53,7 +53,7 @@ impl FarEnd {
     }
 
     fn say(&mut self, text: &str) -> Result<(), String> {
-        self.heard.push(format!("    {}", text.trim_end()));
+        self.heard.push(format!("    {:.200}", text.trim_end()));
         self.line.say(text.as_bytes())
     }
 
@@ -118,6 +118,12 @@ impl FarEnd {
         Ok(())
     }
 
+    /// The second part of a dump.
+    fn expect_sensors(&mut self) -> Result<(), String> {
+        self.expect("Sensor: 8 of 8 slots")?;
+        (0..SENSORS).try_for_each(|slot| self.expect_start(&format!("  #{slot}v1 ")))
+    }
+
     fn dump(&mut self) -> Result<Vec<String>, String> {
         self.say("dump\n")?;
         (0..SENSORS + 3).map(|_| self.answer()).collect()
@@ -127,7 +133,7 @@ impl FarEnd {
 /// A part of the conversation, with its name.
 type Scene = (&'static str, fn(&mut FarEnd) -> Result<(), String>);
 
-const SCENES: [Scene; 8] = [
+const SCENES: [Scene; 10] = [
     ("ordinary polling", polling),
     ("a silent sensor", silent_sensor),
     ("a late answer", late_answer),
@@ -135,7 +141,9 @@ const SCENES: [Scene; 8] = [
     ("garbage", garbage),
     ("a line that is too long", long_line),
     ("a dump", dump),
-    ("a burst that nobody listens to", burst),
+    ("commands during a dump", commands_during_a_dump),
+    ("a burst beside sensors", burst_beside_sensors),
+    ("a burst that nobody listens to", burst_in_silence),
 ];
 
 /// Talks with the gateway that the command runs.
@@ -304,23 +312,61 @@ fn dump(far_end: &mut FarEnd) -> Result<(), String> {
     }
 }
 
-/// More commands than the gateway keeps, and more answers than all pipes hold, before any is read. No sensor is due
-/// meanwhile, so nothing but the line itself says that it goes on.
-fn burst(far_end: &mut FarEnd) -> Result<(), String> {
+/// What is typed during a dump is obeyed behind it, and a sensor is polled meanwhile.
+fn commands_during_a_dump(far_end: &mut FarEnd) -> Result<(), String> {
+    far_end.values[0] = Some(113);
+    far_end.say("rate 1 10\nstart 1\ndump\n")?;
+    far_end.expect_start("s1 112, ")?;
+    far_end.expect_start("s1 ")?;
+    far_end.expect("Operator: 1 of 1 slots")?;
+    far_end.say("get 3\nlist\n")?;
+    far_end.expect_start("  #0v1 ")?;
+    far_end.say("what\n")?;
+    far_end.expect_sensors()?;
+    far_end.expect_start("s3 not read yet; ")?;
+    for sensor in 1..=SENSORS {
+        far_end.expect_start(&format!("s{sensor} "))?;
+    }
+    far_end.expect("error: unknown command \"what\"; see help")?;
+    far_end.until("get 1", "s1 113, ").map(|_| ())
+}
+
+/// More commands than the gateway keeps, and more answers than all pipes hold, before any is read.
+fn burst(far_end: &mut FarEnd, silence: Duration) -> Result<(), String> {
     const ROUNDS: usize = 60;
-    far_end.say("stop 2\n")?;
-    far_end.expect_start("s2 222, ")?;
     far_end.say(&"dump\nget 3\nnonsense\n".repeat(ROUNDS))?;
-    thread::sleep(Duration::from_millis(300));
+    thread::sleep(silence);
     for _ in 0..ROUNDS {
         far_end.expect("Operator: 1 of 1 slots")?;
         far_end.expect_start("  #0v1 ")?;
-        far_end.expect("Sensor: 8 of 8 slots")?;
-        for slot in 0..SENSORS {
-            far_end.expect_start(&format!("  #{slot}v1 "))?;
-        }
+        far_end.expect_sensors()?;
         far_end.expect_start("s3 not read yet; ")?;
         far_end.expect("error: unknown command \"nonsense\"; see help")?;
     }
-    far_end.until("get 2", "s2 222, ").map(|_| ())
+    Ok(())
+}
+
+/// Long enough for all tries of all sensors, so that there is no room for them either. Then they are read again.
+fn burst_beside_sensors(far_end: &mut FarEnd) -> Result<(), String> {
+    let sensors = [1, 2, 4, 5, 6, 7, 8];
+    for sensor in sensors {
+        far_end.say(&format!("rate {sensor} 10\nstart {sensor}\n"))?;
+        far_end.expect_start(&format!("s{sensor} "))?;
+        far_end.expect_start(&format!("s{sensor} "))?;
+    }
+    burst(far_end, Duration::from_millis(1500))?;
+    for sensor in sensors {
+        let value = 1000 + sensor as u32;
+        far_end.values[sensor - 1] = Some(value);
+        far_end.until(&format!("get {sensor}"), &format!("s{sensor} {value}, "))?;
+        far_end.say(&format!("stop {sensor}\n"))?;
+        far_end.expect_start(&format!("s{sensor} {value}, "))?;
+    }
+    Ok(())
+}
+
+/// No sensor is due: what says that there is room again is the line, or where QEMU loses that, the next tick.
+fn burst_in_silence(far_end: &mut FarEnd) -> Result<(), String> {
+    burst(far_end, Duration::from_millis(300))?;
+    far_end.until("get 2", "s2 1002, ").map(|_| ())
 }

@@ -20,7 +20,7 @@
 //! | limit | what happens at it |
 //! |---|---|
 //! | a line received: 64 bytes | the line is not obeyed, and an error says so |
-//! | bytes received and not read: 128 | no more are taken from the line, whose flow control stops the sender |
+//! | bytes received and not read: 128 | no more are taken from the line, so it is for its flow control to stop the sender |
 //! | a line to send: 512 bytes | the rest is left out, and `...` stands for it |
 //! | bytes to send: 1024 | whose line does not fit waits, and nothing is lost; sensors ask before the operator is answered |
 //! | a line that takes no bytes | states go on until they have something to say; an interrupt says when it does again |
