@@ -80,55 +80,6 @@ impl<T, A: Access> fmt::Display for Line<T, A> {
     }
 }
 
-impl<T, A: Access> Dump<T, A> {
-    /// The lines of the states, in address order, for an output that takes little at a time. Each is true when it is
-    /// printed or asked for, and not when the iterator was made.
-    ///
-    /// ```
-    /// # use batchloop_core::*;
-    /// let machine: Machine<u8> = Machine::heap(Capacity::slots(4));
-    /// for number in [7, 8, 9] {
-    ///     machine.allocate(number).unwrap();
-    /// }
-    /// let after = |slot| machine.dump().states().lines().find(move |line| line.slot() > slot);
-    /// assert_eq!(after(0).unwrap().to_string(), "#1v1 active at the entrance: 8");
-    /// assert!(after(2).is_none());
-    /// ```
-    ///
-    /// *Progress*: as [`Census::records`]; finding a line prints none of those before it.
-    pub fn lines(&self) -> impl Iterator<Item = DumpLine<T, A>> + use<T, A> {
-        self.census.records().map(|record| DumpLine {
-            record,
-            types: PhantomData,
-        })
-    }
-}
-
-/// A line of a [`Dump`]: one state; printed with `{}`. That of a [`Local`] machine's state stays on its thread.
-pub struct DumpLine<T: 'static, A: Access = Local> {
-    record: Record,
-    types: PhantomData<Machine<T, A>>,
-}
-
-impl<T, A: Access> DumpLine<T, A> {
-    /// The index of the state's slot.
-    pub fn slot(&self) -> usize {
-        self.record.slot()
-    }
-}
-
-impl<T, A: Access> fmt::Display for DumpLine<T, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.record.fmt(f)
-    }
-}
-
-impl<T, A: Access> fmt::Debug for DumpLine<T, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DumpLine({:?})", self.record)
-    }
-}
-
 /// The states of a `Shared` machine may be looked at from any thread.
 impl<T> From<Dump<T, Shared>> for Census {
     fn from(dump: Dump<T, Shared>) -> Self {

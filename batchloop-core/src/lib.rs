@@ -122,7 +122,7 @@
 //! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
 //! | [`NoTasks`] | futures inside states ([`Me::poll`]) |
 //! | [`Lineage`] | the state that started a state |
-//! | [`Dump`], [`DumpLine`], [`Census`], [`Record`], [`Standing`] | every live state, printed or as data |
+//! | [`Dump`], [`Census`], [`Record`], [`Standing`] | every live state, printed or as data |
 //! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
 //!
 //! [`implementation`] explains the inside.
@@ -190,7 +190,7 @@ pub use census::{Census, Record, Standing};
 pub use change::{Bell, BellTaken, ChangeCounter, Snapshot};
 pub use completion::{Abandoned, Completion, Delivery};
 pub use context::Context;
-pub use dump::{Dump, DumpLine};
+pub use dump::Dump;
 pub use error::{
     Busy, ChildError, Claimed, Diverged, DriversTaken, Fault, Full, Mismatch, SignalError, Site,
     Stale, TooShort,
