@@ -55,6 +55,7 @@ impl Capacity {
     /// # Panics
     ///
     /// With no slots, or more than 2³¹ - 1. In a `const` that is an error of the compiler.
+    #[track_caller]
     pub const fn slots(slots: usize) -> Self {
         assert!(slots > 0, "a machine needs a slot");
         assert!(
@@ -80,6 +81,7 @@ impl Capacity {
     /// # Panics
     ///
     /// Beyond 2¹⁵ - 1.
+    #[track_caller]
     pub const fn points(mut self, points: usize) -> Self {
         assert!(points < 1 << 15, "points are numbered with 15 bits");
         self.points = points;
@@ -91,6 +93,7 @@ impl Capacity {
     /// # Panics
     ///
     /// Beyond 2¹⁵ - 1.
+    #[track_caller]
     pub const fn scopes(mut self, scopes: usize) -> Self {
         assert!(scopes < 1 << 15, "scopes are numbered with 15 bits");
         self.scopes = scopes;
@@ -103,6 +106,7 @@ impl Capacity {
     /// # Panics
     ///
     /// At 0.
+    #[track_caller]
     pub const fn batch(mut self, batch: usize) -> Self {
         assert!(batch > 0, "a batch needs room for a state");
         // Places in the scratch space are numbered with 32 bits.
@@ -120,6 +124,7 @@ impl Capacity {
     /// # Panics
     ///
     /// At 0, or beyond the bits of a word.
+    #[track_caller]
     pub const fn drivers(mut self, drivers: usize) -> Self {
         assert!(
             drivers > 0 && drivers <= usize::BITS as usize,
@@ -135,6 +140,7 @@ impl Capacity {
     /// # Panics
     ///
     /// At 0, or beyond [`Workload::COUNT`](crate::Workload::COUNT).
+    #[track_caller]
     pub const fn workloads(mut self, workloads: usize) -> Self {
         assert!(workloads > 0, "a machine needs a change counter");
         assert!(
@@ -168,6 +174,7 @@ impl Capacity {
     /// # Panics
     ///
     /// At 0, or beyond [`Version::BITS`](crate::Version::BITS).
+    #[track_caller]
     pub const fn version_bits(mut self, bits: u32) -> Self {
         assert!(
             bits >= 1 && bits <= crate::lifecycle::VERSION_BITS,
