@@ -238,6 +238,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_over_counts_for_nothing_before_it_is_forgotten() {
+        let mut store = Store::new(10_000);
+        store.set(b"a", b"1", Expiry::At(10)).unwrap();
+        store.set(b"b", b"2", Expiry::At(10)).unwrap();
+        store.now = 10;
+        assert!(!store.remove(b"a"));
+        // Its time goes with it, and is not kept for what comes after.
+        store.set(b"b", b"3", Expiry::Keep).unwrap();
+        assert_eq!(store.get(b"b"), Some(&b"3"[..]));
+        assert_eq!(store.next_expiry(), None);
+    }
+
+    #[test]
     fn beyond_the_limit_nothing_changes() {
         let mut store = Store::new(300);
         store.set(b"a", &[1; 100], Expiry::Never).unwrap();

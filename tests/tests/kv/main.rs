@@ -63,6 +63,11 @@ fn redis_cli_command_by_command() {
         ("ttl a", "100"),
         ("set a 1 px 99700", "OK"),
         ("ttl a", "100"),
+        // In the year 2100.
+        ("set a 1 exat 4102444800", "OK"),
+        ("set a 1 xx pxat 4102444800000 get", "1"),
+        ("set a 1 ex 10 px 10", "ERR syntax error|"),
+        ("set a 1 ex 10 keepttl", "ERR syntax error|"),
         ("expire a 0", "1"),
         ("exists a", "0"),
         ("type b", "string"),

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
-use batchloop_tests::client::{finish_sending, receive, reset, rest, send};
+use batchloop_tests::client::{assert_same, finish_sending, receive, reset, rest, send};
 use batchloop_tests::server::Server;
 use rustix::process::Signal;
 
@@ -80,6 +80,34 @@ fn large_words_go_through_whole() {
     let answer = receive(&client, value.len() + 13);
     assert!(answer[..11] == *b"$16777216\r\n" && answer[11..][..value.len()] == value);
     assert_answers(&client, request(&[b"STRLEN", b"large"]), b":16777216\r\n");
+}
+
+/// More than the kernel holds and than may wait, so that requests wait for answers, and the end waits for both.
+#[test]
+fn whoever_ends_behind_large_answers_gets_all_of_them() {
+    const GETS: usize = 3;
+    let server = Server::start("kv", &[]);
+    let client = server.connect();
+    let value: Vec<u8> = (0..16 << 20).map(|n: u32| (n ^ n >> 7) as u8).collect();
+    thread::scope(|scope| {
+        scope.spawn(|| send(&client, request(&[b"SET", b"large", &value])));
+        assert_eq!(receive(&client, 5), b"+OK\r\n");
+    });
+    let one = [b"$16777216\r\n", &value[..], b"\r\n"].concat();
+    for farewell in ["", "QUIT\r\n"] {
+        let client = server.connect();
+        send(&client, "GET large\r\n".repeat(GETS) + farewell);
+        if farewell.is_empty() {
+            finish_sending(&client);
+        }
+        // It has begun to wait.
+        server.assert_sleeps();
+        for _ in 0..GETS {
+            assert_same(&receive(&client, one.len()), &one);
+        }
+        let last: &[u8] = if farewell.is_empty() { b"" } else { b"+OK\r\n" };
+        assert_eq!(rest(&client), last);
+    }
 }
 
 #[test]
