@@ -126,19 +126,22 @@ fn an_end_comes_after_all_that_a_slow_reader_is_owed() {
 
 #[test]
 fn both_directions_stream_at_once() {
-    let (listener, proxy) = proxy(&[]);
-    let (client, upstream) = pair(&proxy, &listener);
-    let (there, back) = (numbers(48 << 20), numbers(40 << 20));
-    thread::scope(|scope| {
-        scope.spawn(|| send(&client, &there));
-        scope.spawn(|| send(&upstream, &back));
-        scope.spawn(|| assert_same(&receive(&upstream, there.len()), &there));
-        assert_same(&receive(&client, back.len()), &back);
-    });
-    finish_sending(&client);
-    finish_sending(&upstream);
-    assert_eq!((rest(&client), rest(&upstream)), (vec![], vec![]));
-    assert_eq!(proxy.stop(), summary(1, [there.len(), back.len()], ""));
+    // What waits in the larger buffer goes out in parts.
+    for buffer in ["65536", "16777216"] {
+        let (listener, proxy) = proxy(&["--buffer", buffer]);
+        let (client, upstream) = pair(&proxy, &listener);
+        let (there, back) = (numbers(48 << 20), numbers(40 << 20));
+        thread::scope(|scope| {
+            scope.spawn(|| send(&client, &there));
+            scope.spawn(|| send(&upstream, &back));
+            scope.spawn(|| assert_same(&receive(&upstream, there.len()), &there));
+            assert_same(&receive(&client, back.len()), &back);
+        });
+        finish_sending(&client);
+        finish_sending(&upstream);
+        assert_eq!((rest(&client), rest(&upstream)), (vec![], vec![]));
+        assert_eq!(proxy.stop(), summary(1, [there.len(), back.len()], ""));
+    }
 }
 
 #[test]
