@@ -66,7 +66,7 @@ fn entry(cx: &mut Turn<'_, Client>, server: &mut Server) {
 
 impl Server {
     fn echo(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        client.stream.note(me.events());
+        client.stream.note(me);
         for _ in 0..ROUNDS {
             match self.exchange(client) {
                 Ok(Received::Bytes(_)) => {}

@@ -193,9 +193,10 @@ impl Capacity {
         Geometry::of(self.slots)
     }
 
-    /// How many elements [`Parts::sets`](crate::Parts) needs: the free set, the inbox, the entrance and the points.
+    /// How many elements [`Parts::sets`](crate::Parts) needs: the free set, the inbox, the withdrawn deadlines, the
+    /// entrance and the points.
     pub const fn set_words(&self) -> usize {
-        (3 + self.points) * self.geometry().words
+        (4 + self.points) * self.geometry().words
     }
 
     /// How many elements [`Parts::nodes`](crate::Parts) needs: the root, the scopes and the points.

@@ -92,7 +92,7 @@ impl Census {
                 (false, _) => Standing::InBatch,
             },
             set: frame.place(slot),
-            events: life.events(),
+            events: frame.events_of(slot, life),
             parent: lineage.parent(),
             describe,
         })

@@ -1,11 +1,17 @@
 //! What has happened to a state's file descriptors and timers.
 
-use core::{fmt, ops::BitOr};
+use core::{
+    fmt,
+    ops::{BitAnd, BitOr},
+};
 
-/// A set of things that happened to a state since its closure last ran.
+/// A set of things that happened to a state.
 ///
 /// Events travel in the slot's lifecycle word, so that posting them compares the version, adds the events and wakes
 /// the state in one step: an event for a state that has ended never reaches the slot's next tenant.
+///
+/// They stay posted until the program takes them, by [`Me::take`](crate::Me::take). A closure that has nothing to do with
+/// a descriptor loses none of its edges.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Events(u8);
 
@@ -20,6 +26,9 @@ impl Events {
     pub const CLOSED: Events = Events(4);
     /// A deadline has passed.
     pub const DEADLINE: Events = Events(8);
+
+    /// All of them.
+    pub const ALL: Events = Events(0xf);
 
     /// The set with these bits; bits beyond the four events are dropped.
     pub const fn from_bits(bits: u8) -> Events {
@@ -36,7 +45,13 @@ impl Events {
         self.0 & other.0 == other.0
     }
 
-    /// Whether nothing happened: the activation was a plain wake, the first arrival, or spurious.
+    /// The events that are not in the other set.
+    #[must_use]
+    pub const fn without(self, other: Events) -> Events {
+        Events(self.0 & !other.0)
+    }
+
+    /// Whether the set has no event.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -47,6 +62,15 @@ impl BitOr for Events {
 
     fn bitor(self, other: Events) -> Events {
         Events(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Events {
+    type Output = Events;
+
+    /// The events that are in both sets.
+    fn bitand(self, other: Events) -> Events {
+        Events(self.0 & other.0)
     }
 }
 

@@ -8,7 +8,7 @@ use core::{any::TypeId, mem::MaybeUninit, ops::Range};
 use crate::{
     access::{Access, Shared, Word},
     active_set::ActiveSet,
-    bitmap::Geometry,
+    bitmap::{BITS, Geometry},
     capacity::{Capacity, Wrap},
     free_set::FreeSet,
     lifecycle::{Life, VersionLimit},
@@ -176,6 +176,12 @@ impl Frame {
     #[inline]
     pub(crate) fn inbox(&self) -> ActiveSet<'_, Shared> {
         ActiveSet::new(&self.geometry, self.bitmap(1 + self.capacity.points))
+    }
+
+    /// The bit that says that a deadline, posted to this slot, was withdrawn. It is atomic on every machine.
+    pub(crate) fn withdrawn(&self, slot: usize) -> (&Word, usize) {
+        let leaves = self.bitmap(3 + self.capacity.points);
+        (leaves.at(slot / BITS), 1 << (slot % BITS))
     }
 
     /// Wakes those in the inbox. Answers whether there were any.

@@ -14,6 +14,7 @@
 //!   2 wake          sets `notified` (and events) on a live slot, whatever else it is
 //!   8 lock          a hook takes the lock of a parked or owned slot, by version
 //!   9 unlock        the hook gives it back
+//!  12 take events   clears events of a live slot, by version, whatever else it is
 //! ```
 //!
 //! | bits | field |
@@ -21,7 +22,7 @@
 //! | 0 | `locked`: somebody may form a reference to the payload |
 //! | 1 | `notified`: woken since its owner last looked |
 //! | 2, 3 | free, owned or parked |
-//! | 4 to 7 | events posted since its owner last looked |
+//! | 4 to 7 | events that were posted and have not been taken |
 //! | 8 and up | version, odd while the slot is live |
 //!
 //! The rules that the rest of the crate rests on:
@@ -197,12 +198,7 @@ impl Life {
     #[inline]
     pub(crate) fn seize(self) -> Option<Life> {
         let ready = self.0 & (PHASE | NOTIFIED | LOCKED) == PARKED | NOTIFIED;
-        ready.then_some(Life((self.0 ^ PHASE) & !(NOTIFIED | EVENTS) | LOCKED))
-    }
-
-    /// Adds the events that another word had.
-    pub(crate) fn with_events_of(self, other: Life) -> Life {
-        Life(self.0 | (other.0 & EVENTS))
+        ready.then_some(Life((self.0 ^ PHASE) & !NOTIFIED | LOCKED))
     }
 
     /// Edge 6, for an owner whose closure has not run.
@@ -230,7 +226,7 @@ impl Life {
         } else if self.is_locked() {
             Enter::Deferred(Life((self.0 & !PHASE) | PARKED | NOTIFIED))
         } else {
-            Enter::Entered(Life((self.0 & !(NOTIFIED | EVENTS)) | LOCKED))
+            Enter::Entered(Life(self.0 & !NOTIFIED | LOCKED))
         }
     }
 
@@ -265,6 +261,16 @@ impl Life {
         let unlocked = Life((self.0 & !LOCKED) | if wake { NOTIFIED } else { 0 });
         let activate = Activate::when(unlocked.is_parked() && unlocked.is_notified());
         (unlocked, activate)
+    }
+
+    /// Edge 12, for a closure that has the version of its state. Returns the events that were posted, of those that are
+    /// asked for; `None` where there is nothing to take.
+    #[inline]
+    pub(crate) fn take_events(self, version: usize, which: Events) -> Option<(Life, Events)> {
+        let taken = self.events() & which;
+        let there_are = self.is_version(version) && !taken.is_empty();
+        let left = self.0 & !((taken.bits() as usize) << EVENTS_SHIFT);
+        there_are.then_some((Life(left), taken))
     }
 
     /// Edge 10, for whoever holds the lock. `owner` says that the caller also owns the slot.

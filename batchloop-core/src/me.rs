@@ -19,7 +19,6 @@ pub struct Me<U, A: Access = Local> {
     slot: u32,
     offset: u32,
     version: usize,
-    events: Events,
     state: PhantomData<fn(U) -> U>,
     access: PhantomData<A>,
 }
@@ -37,7 +36,6 @@ impl<U, A: Access> Me<U, A> {
             slot: slot as u32,
             offset,
             version: entered.version,
-            events: entered.events,
             state: PhantomData,
             access: PhantomData,
         }
@@ -60,9 +58,51 @@ impl<U, A: Access> Me<U, A> {
         Token::new(self.slot, self.version)
     }
 
-    /// What was posted since the closure last ran for this state. No lock, no memory: it came with the slot's word.
+    /// What has been posted to this state and has not been taken. Only looks: the events stay, for this closure and for
+    /// those of other points, until something [takes](Self::take) them.
+    ///
+    /// *Progress*: a load or two.
     pub fn events(self) -> Events {
-        self.events
+        self.frame.posted(self.slot as usize, self.version)
+    }
+
+    /// Takes these events. Returns those of them that were posted; all others stay posted.
+    ///
+    /// Take what the closure deals with, and nothing else: a deadline here, the edges of a descriptor where it is read
+    /// until it would block. An event that is posted meanwhile stays for the next time, and makes the state active.
+    ///
+    /// *Progress*: lock-free; where none of these events is posted, a load or two.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// fn entry(cx: &mut Turn<'_, u32>) {
+    ///     let new = cx.arrivals();
+    ///     cx.stage(point!("paused"), new).advance(|pauses, me| {
+    ///         if me.take(Events::DEADLINE).is_empty() {
+    ///             return Step::Wait;
+    ///         }
+    ///         *pauses += 1;
+    ///         Step::Next
+    ///     }).release();
+    /// }
+    /// # let machine: Machine<u32> = Machine::heap(Capacity::slots(4));
+    /// # let state = machine.allocate(0).unwrap();
+    /// # let mut driver = machine.driver().unwrap();
+    /// # driver.turn(entry).unwrap();
+    /// # machine.post(state, Events::DEADLINE).unwrap();
+    /// # driver.turn(entry).unwrap();
+    /// # assert_eq!(machine.live(), 0);
+    /// ```
+    #[must_use = "the events are taken, and nothing else tells of them"]
+    pub fn take(self, which: Events) -> Events {
+        let slot = self.slot as usize;
+        self.frame.take_events::<A>(slot, self.version, which)
+    }
+
+    /// Takes all events that are posted: [`take`](Self::take) of [`Events::ALL`].
+    #[must_use = "the events are taken, and nothing else tells of them"]
+    pub fn take_events(self) -> Events {
+        self.take(Events::ALL)
     }
 
     /// Something that wakes this state, from any thread or interrupt handler.
@@ -150,6 +190,12 @@ impl<U, A: Access> Copy for Me<U, A> {}
 
 impl<U, A: Access> fmt::Debug for Me<U, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Me(#{}v{}, {:?})", self.slot, self.version, self.events)
+        write!(
+            f,
+            "Me(#{}v{}, {:?})",
+            self.slot,
+            self.version,
+            self.events()
+        )
     }
 }

@@ -3,7 +3,7 @@
 use core::{marker::PhantomData, mem::ManuallyDrop};
 
 use crate::{
-    access::{Access, Word},
+    access::{Access, Shared, Word},
     error::Stale,
     events::Events,
     frame::Frame,
@@ -102,6 +102,10 @@ impl Frame {
         events: Events,
     ) -> Result<(), Stale> {
         let word = self.lives.get(slot).ok_or(Stale)?;
+        if events.contains(Events::DEADLINE) {
+            // What was withdrawn is an earlier one.
+            self.is_withdrawn_no_more(slot);
+        }
         let activate = attempt::<A, _, _>(word, |life| life.wake(version, events).ok_or(Stale))?;
         if activate == Activate::Yes {
             self.activate::<A>(slot);
@@ -118,6 +122,73 @@ impl Frame {
             }
             _ => Err(Stale),
         }
+    }
+
+    /// The events of a state that were posted and not taken.
+    pub(crate) fn posted(&self, slot: usize, version: usize) -> Events {
+        let life = self.life(slot);
+        match life.is_version(version) {
+            true => self.events_of(slot, life),
+            false => Events::NONE,
+        }
+    }
+
+    /// The events that a word of this slot tells of, without a deadline that was withdrawn.
+    pub(crate) fn events_of(&self, slot: usize, life: Life) -> Events {
+        let events = life.events();
+        match events.contains(Events::DEADLINE) && self.is_withdrawn(slot) {
+            true => events.without(Events::DEADLINE),
+            false => events,
+        }
+    }
+
+    /// Edge 12.
+    #[inline]
+    pub(crate) fn take_events<A: Access>(
+        &self,
+        slot: usize,
+        version: usize,
+        which: Events,
+    ) -> Events {
+        let edge = |life: Life| life.take_events(version, which).ok_or(());
+        let taken = self.attempt::<A, _, _>(slot, edge);
+        let taken = taken.unwrap_or(Events::NONE);
+        match taken.contains(Events::DEADLINE) && self.is_withdrawn_no_more(slot) {
+            true => taken.without(Events::DEADLINE),
+            false => taken,
+        }
+    }
+
+    /// Takes back a deadline that was posted, if the state has not taken it. Returns whether that is so.
+    ///
+    /// Any thread may do it, even on a `Local` machine: it marks the slot in a set that is atomic on every machine, and
+    /// leaves the lifecycle word alone. The mark says that the deadline in the word does not count. A mark that comes too
+    /// late stays, without effect, until the next deadline is posted.
+    pub(crate) fn withdraw_deadline(&self, token: Token) -> bool {
+        let slot = token.slot();
+        let Some(word) = self.lives.get(slot) else {
+            return false;
+        };
+        let life = Life(word.get());
+        let is_posted = life.is_live()
+            && token.matches(life.version())
+            && life.events().contains(Events::DEADLINE);
+        is_posted && {
+            let (word, bit) = self.withdrawn(slot);
+            Shared::set(word, bit) & bit == 0
+        }
+    }
+
+    fn is_withdrawn(&self, slot: usize) -> bool {
+        let (word, bit) = self.withdrawn(slot);
+        word.get() & bit != 0
+    }
+
+    /// Takes the mark of a withdrawn deadline away. Returns whether there was one.
+    #[inline(never)]
+    fn is_withdrawn_no_more(&self, slot: usize) -> bool {
+        let (word, bit) = self.withdrawn(slot);
+        word.get() & bit != 0 && Shared::clear(word, bit) & bit != 0
     }
 
     /// Wakes whoever lives in the slot, if somebody does: for bits of the inbox.
@@ -196,7 +267,6 @@ impl Frame {
             Found::Entered(before) => Some(Entered {
                 lock: Lock::new(self, slot, true),
                 version: before.version(),
-                events: before.events(),
             }),
             Found::Deferred => None,
             Found::Buried(wrapped) => {
@@ -213,21 +283,20 @@ impl Frame {
         let before = self.attempt::<A, _, _>(slot, edge).ok()?;
         // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
         if self.place(slot) != set {
-            self.park_active::<A>(slot, before);
+            self.park_active::<A>(slot);
             return None;
         }
         Some(Entered {
             lock: Lock::new(self, slot, true),
             version: before.version(),
-            events: before.events(),
         })
     }
 
-    /// Edge 6, for the owner of a slot that is at another point than it thought. The events that came `before` stay.
+    /// Edge 6, for the owner of a slot that is at another point than it thought.
     #[cold]
     #[inline(never)]
-    fn park_active<A: Access>(&self, slot: usize, before: Life) {
-        self.transition::<A, _>(slot, |life| (life.park_active().with_events_of(before), ()));
+    fn park_active<A: Access>(&self, slot: usize) {
+        self.transition::<A, _>(slot, |life| (life.park_active(), ()));
         self.activate_again::<A>(slot);
     }
 
@@ -265,7 +334,6 @@ impl Frame {
 pub(crate) struct Entered<A: Access> {
     pub(crate) lock: Lock<A>,
     pub(crate) version: usize,
-    pub(crate) events: Events,
 }
 
 /// The right to form a reference to one payload.

@@ -7,7 +7,7 @@
 
 use core::{fmt, iter};
 
-use crate::{access::Access, events::Events, handle::Token, machine::Machine};
+use crate::{access::Access, events::Events, frame::Frame, handle::Token, machine::Machine};
 
 const SLOT_BITS: u32 = 5;
 const SLOTS: usize = 1 << SLOT_BITS;
@@ -24,6 +24,9 @@ const NONE: u32 = u32::MAX;
 
 /// Not armed.
 const IDLE: u16 = u16::MAX;
+
+/// Not armed any more: its state has been told, and may not have taken the event yet.
+const TOLD: u16 = u16::MAX - 1;
 
 /// Room for the deadline of one state.
 #[derive(Clone, Debug)]
@@ -45,14 +48,19 @@ impl Timer {
         previous: NONE,
         list: IDLE,
     };
+
+    fn is_armed(&self) -> bool {
+        self.list != IDLE && self.list != TOLD
+    }
 }
 
 /// Deadlines of the states of one machine: one for each state at most.
 ///
 /// Time is counted in ticks from where the program likes, and a tick is as long as it likes. It must stay below 2⁶³.
 ///
-/// A state whose deadline has come is woken with [`Events::DEADLINE`]. A state that ends need not cancel its deadline:
-/// it is stale then, and the slot's next tenant does not get it.
+/// A state whose deadline has come is woken with [`Events::DEADLINE`], which stays posted until the state
+/// [takes](crate::Me::take) it. A deadline that is moved or cancelled before that is withdrawn: the state does not see it.
+/// A state that ends need not cancel its deadline: it is stale then, and the slot's next tenant does not get it.
 ///
 /// *Progress*: [`arm`](Self::arm) and [`cancel`](Self::cancel) take a constant number of steps, and so does each
 /// deadline that [`expire`](Self::expire) meets: it moves at most six times, and once more for each 2³⁵ ticks that it
@@ -72,7 +80,9 @@ impl Timer {
 ///     driver.turn(|cx| {
 ///         let new = cx.arrivals();
 ///         cx.stage(point!("tick"), new).advance(|ticks, me| {
-///             *ticks += u32::from(me.events().contains(Events::DEADLINE));
+///             if !me.take(Events::DEADLINE).is_empty() {
+///                 *ticks += 1;
+///             }
 ///             timers.arm(me.token(), now + 10);
 ///             if *ticks == 2 { Step::Release } else { Step::Wait }
 ///         });
@@ -84,6 +94,8 @@ impl Timer {
 #[doc(alias = "timeout")]
 pub struct Timers<'s> {
     timers: &'s mut [Timer],
+    /// The machine whose states have been told.
+    told: Option<&'static Frame>,
     now: u64,
     /// A bit for each list that is not empty.
     occupied: [u32; LEVELS],
@@ -106,26 +118,30 @@ impl<'s> Timers<'s> {
         timers.fill(Timer::IDLE);
         Timers {
             timers,
+            told: None,
             now,
             occupied: [0; LEVELS],
             heads: [NONE; DUE + 1],
         }
     }
 
-    /// Sets the deadline of a state, in place of the one that it had. One in the past is due at once.
+    /// Sets the deadline of a state, in place of the one that it had, even if that has come and the state has not taken
+    /// the event yet. One in the past is due at once.
     ///
     /// # Panics
     ///
     /// If the state's slot is beyond the timers: the storage is for a smaller machine.
     pub fn arm(&mut self, state: Token, when: u64) {
         let timer = state.slot();
+        self.withdraw(state);
         self.unlink(timer);
         self.timers[timer].state = state;
         self.timers[timer].when = when;
         self.link(timer);
     }
 
-    /// Takes the deadline of a state back. Answers whether it had one.
+    /// Takes the deadline of a state back, even if it has come and the state has not taken the event yet. Returns whether
+    /// there was one.
     ///
     /// # Panics
     ///
@@ -136,7 +152,18 @@ impl<'s> Timers<'s> {
         if armed {
             self.unlink(timer);
         }
-        armed
+        armed | self.withdraw(state)
+    }
+
+    /// Takes back what a state has been told and has not taken.
+    fn withdraw(&mut self, state: Token) -> bool {
+        let timer = &mut self.timers[state.slot()];
+        if timer.list != TOLD || timer.state != state {
+            return false;
+        }
+        timer.list = IDLE;
+        self.told
+            .is_some_and(|frame| frame.withdraw_deadline(state))
     }
 
     /// The deadline of a state.
@@ -146,7 +173,7 @@ impl<'s> Timers<'s> {
     /// As [`arm`](Self::arm).
     pub fn deadline(&self, state: Token) -> Option<u64> {
         let timer = &self.timers[state.slot()];
-        (timer.list != IDLE && timer.state == state).then_some(timer.when)
+        (timer.is_armed() && timer.state == state).then_some(timer.when)
     }
 
     /// When to call [`expire`](Self::expire) next; `None` while there are no deadlines.
@@ -175,6 +202,7 @@ impl<'s> Timers<'s> {
     ///
     /// A present before an earlier one counts as that one.
     pub fn expire<T, A: Access>(&mut self, now: u64, machine: &Machine<T, A>) -> usize {
+        self.told = Some(machine.frame);
         let mut woken = self.sort(DUE, now, machine);
         while let Some(slot) = self.first() {
             if slot.start > now {
@@ -199,8 +227,11 @@ impl<'s> Timers<'s> {
             if self.timers[index].when > now.max(self.now) {
                 self.link(index);
             } else {
-                let answer = machine.post_token(self.timers[index].state, Events::DEADLINE);
-                woken += usize::from(answer.is_ok());
+                let timer = &mut self.timers[index];
+                if machine.post_token(timer.state, Events::DEADLINE).is_ok() {
+                    timer.list = TOLD;
+                    woken += 1;
+                }
             }
         }
         woken
@@ -261,7 +292,7 @@ impl<'s> Timers<'s> {
             list,
             ..
         } = self.timers[timer];
-        if list == IDLE {
+        if !self.timers[timer].is_armed() {
             return;
         }
         match self.timers.get_mut(previous as usize) {
@@ -291,7 +322,7 @@ impl<'s> Timers<'s> {
 
 impl fmt::Debug for Timers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let armed = self.timers.iter().filter(|timer| timer.list != IDLE);
+        let armed = self.timers.iter().filter(|timer| timer.is_armed());
         write!(
             f,
             "Timers({} of {}, now {})",

@@ -281,9 +281,9 @@ fn a_program_may_have_a_loop() {
                 rounds[*number as usize] += 1;
             });
             let woken = cx.stage(point!("second"), counted).advance(|_, me| {
-                match me.events().contains(Events::READABLE) {
-                    true => Step::Next,
-                    false => Step::Wait,
+                match me.take(Events::READABLE) {
+                    Events::READABLE => Step::Next,
+                    _ => Step::Wait,
                 }
             });
             let (over, others) = woken.partition(|number, _| rounds[*number as usize] == 3);

@@ -32,9 +32,9 @@ use batchloop_core::{Access, Machine, Timer, Timers, Token};
 ///             deadlines.arm(me.token(), Instant::now() + Duration::from_millis(5));
 ///         });
 ///         let over = cx.stage(point!("wait"), new).advance(|_, me| {
-///             match me.events().contains(Events::DEADLINE) {
-///                 true => Step::Next,
-///                 false => Step::Wait,
+///             match me.take(Events::DEADLINE) {
+///                 Events::DEADLINE => Step::Next,
+///                 _ => Step::Wait,
 ///             }
 ///         });
 ///         over.release();
@@ -152,7 +152,9 @@ mod tests {
         let mut told = 0;
         let turn = driver.turn(|cx| {
             cx.arrivals().advance(|_, me| {
-                told += u32::from(me.events() == Events::DEADLINE);
+                if me.take_events() == Events::DEADLINE {
+                    told += 1;
+                }
                 Step::Release
             });
         });

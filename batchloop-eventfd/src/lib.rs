@@ -5,7 +5,7 @@
 //! instance, and other threads ring an [`EventFd`] that is registered too, and only while the thread may be asleep.
 //!
 //! Descriptors are registered once, edge-triggered, for their whole life. Readiness reaches a state as
-//! [`Events`](batchloop_core::Events) of its closure's `me`. An event that the kernel reports for a state that has ended
+//! [`Events`](batchloop_core::Events) of its closure's `me`, and stays posted until it is taken. An event that the kernel reports for a state that has ended
 //! is recognised by its version, counted, and dropped.
 //!
 //! ```
@@ -23,7 +23,7 @@
 //!
 //! fn answer(stream: &mut Stream, me: Me<Stream>) -> Step {
 //!     let mut bytes = [0; 100];
-//!     stream.note(me.events());
+//!     stream.note(me);
 //!     loop {
 //!         match stream.receive(&mut bytes) {
 //!             Ok(Received::Bytes(received)) => {
@@ -75,7 +75,7 @@
 //! | [`Registry`] | where the descriptors of a machine's states are registered |
 //! | [`Producer`] | a descriptor that belongs to no state yet |
 //! | [`Listener`], [`Accepted`] | clients become states, as far as there is room |
-//! | [`Stream`], [`Received`] | a socket that knows what its edges have said |
+//! | [`Stream`], [`Posted`], [`Received`] | a socket that knows what its edges have said |
 //! | [`Deadlines`] | deadlines of states, in the clock's time |
 //! | [`Signals`], [`Shutdown`] | signals in the loop, and the graceful end |
 //! | [`EventFd`] | a bell that epoll can hear |
@@ -137,4 +137,4 @@ pub use multiplexer::{Multiplexer, Polled};
 pub use producer::Producer;
 pub use registry::Registry;
 pub use signals::{Shutdown, Signals};
-pub use stream::{Received, Stream};
+pub use stream::{Posted, Received, Stream};

@@ -320,7 +320,7 @@ impl Multiplexer {
     /// #     let new = cx.arrivals().for_each(|_, me| {
     /// #         deadlines.arm(me.token(), Instant::now() + Duration::from_millis(5));
     /// #     });
-    /// #     cx.stage(point!("wait"), new).advance(|_, me| match me.events() {
+    /// #     cx.stage(point!("wait"), new).advance(|_, me| match me.take(Events::DEADLINE) {
     /// #         Events::DEADLINE => Step::Release,
     /// #         _ => Step::Wait,
     /// #     });

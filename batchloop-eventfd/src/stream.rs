@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use batchloop_core::Events;
+use batchloop_core::{Access, Events, Me};
 use rustix::{
     io::{Errno, retry_on_intr},
     net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown},
@@ -34,8 +34,9 @@ pub enum Received {
 /// a receive that did not fill its room has emptied the socket, unless the other side's end came with it, which the
 /// edge has said. So an exchange of a request and an answer costs two system calls, and an end is not missed.
 ///
-/// A closure tells the stream its events first, every time, and then uses it until it answers
-/// [`Received::Nothing`], or sends less than it was given. See the crate's example.
+/// A closure that uses the stream lets it take its events first, by [`note`](Self::note), and then uses it until it returns
+/// [`Received::Nothing`], or sends less than it was given. A closure that does not use the stream leaves them: they stay
+/// posted until one does. See the crate's example.
 ///
 /// Where a multiplexer has an io_uring, a stream that is [attached](crate::Registry::attach) goes through it, in the same
 /// way for the program. What is sent is then under way when the driver's turn is over.
@@ -75,9 +76,14 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes note of [`Me::events`](batchloop_core::Me::events).
+    /// Takes note of what has happened to the socket: of a closure's `me` it takes the events of descriptors and leaves the
+    /// deadline.
+    ///
+    /// Events as such, as [`Me::events`](batchloop_core::Me::events) returns them, will do too. But they stay posted, and
+    /// the stream is asked once more than needed.
     #[inline]
-    pub fn note(&mut self, events: Events) {
+    pub fn note(&mut self, posted: impl Posted) {
+        let events = posted.taken();
         self.may_receive |= events.contains(Events::READABLE);
         self.may_send |= events.contains(Events::WRITABLE);
         self.is_ending |= events.contains(Events::CLOSED);
@@ -150,6 +156,31 @@ impl Stream {
             Socket::Direct(_) => self.may_receive,
             Socket::Attached(connection) => connection.may_receive(),
         }
+    }
+}
+
+/// Where a [`Stream`] takes its events from: a closure's [`Me`], or [`Events`] that are known already. This trait is
+/// sealed.
+pub trait Posted: sealed::Sealed {
+    #[doc(hidden)]
+    fn taken(self) -> Events;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for batchloop_core::Events {}
+    impl<U, A: batchloop_core::Access> Sealed for batchloop_core::Me<U, A> {}
+}
+
+impl Posted for Events {
+    fn taken(self) -> Events {
+        self
+    }
+}
+
+impl<U, A: Access> Posted for Me<U, A> {
+    fn taken(self) -> Events {
+        self.take(Events::READABLE | Events::WRITABLE | Events::CLOSED)
     }
 }
 

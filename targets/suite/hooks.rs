@@ -47,7 +47,7 @@ fn entry<A: Admits<Account<A>>>(cx: &mut Turn<'_, Account<A>, A>, report: &mut R
             report,
             "balance {}, events {:?}",
             account.balance,
-            me.events()
+            me.take_events()
         );
         if account.balance > 100 {
             Step::Release

@@ -124,7 +124,7 @@ fn entry(cx: &mut Turn<'_, Player>, deadlines: &mut Deadlines) {
         }
     });
     cx.stage(point!("answer"), new).advance(|player, me| {
-        if me.events().contains(Events::DEADLINE) {
+        if !me.take(Events::DEADLINE).is_empty() {
             deadlines.arm(me.token(), soon());
             // At the end, nobody waits for answers any more.
             let _ = player.answers.send(());
@@ -132,7 +132,7 @@ fn entry(cx: &mut Turn<'_, Player>, deadlines: &mut Deadlines) {
         if player.asked.swap(false, Ordering::AcqRel) {
             let _ = player.answers.send(());
         }
-        player.stream.note(me.events());
+        player.stream.note(me);
         let mut room = [0; 8];
         while let Ok(Received::Bytes(bytes)) = player.stream.receive(&mut room) {
             for _ in 0..bytes {

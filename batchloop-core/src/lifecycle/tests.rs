@@ -80,6 +80,10 @@ fn successors(life: Life) -> Vec<Life> {
     }
     next.extend(life.seize());
     next.extend(life.lock(model.version));
+    for which in [Events::READABLE, Events::DEADLINE] {
+        let taken = life.take_events(model.version, which);
+        next.extend(taken.map(|(next, _)| next));
+    }
     if model.locked {
         next.push(life.unlock(false).0);
         next.push(life.unlock(true).0);
@@ -206,7 +210,7 @@ fn seizing_is_taking_and_entering() {
 }
 
 #[test]
-fn entering_uses_up_what_was_posted() {
+fn entering_uses_up_the_mark_and_leaves_the_events() {
     each(|life, model| {
         if model.phase != Phase::Owned || (model.locked && !model.live()) {
             return;
@@ -217,7 +221,6 @@ fn entering_uses_up_what_was_posted() {
                 let expected = Model {
                     locked: true,
                     notified: false,
-                    events: 0,
                     ..model
                 };
                 assert_eq!(Model::of(next), expected);
@@ -238,6 +241,28 @@ fn entering_uses_up_what_was_posted() {
                 assert_eq!(Model::of(next).phase, Phase::Free);
                 assert_eq!(Model::of(next).version, model.version);
             }
+        }
+    });
+}
+
+#[test]
+fn events_are_taken_by_version_and_nothing_else_changes() {
+    each(|life, model| {
+        for (version, which) in (0..4).flat_map(|version| {
+            let which = [0, 1, 2, 8, 9, 15].map(Events::from_bits);
+            which.map(|which| (version, which))
+        }) {
+            let posted = model.events & which.bits();
+            let Some((next, taken)) = life.take_events(version, which) else {
+                assert!(version != model.version || posted == 0);
+                continue;
+            };
+            assert_eq!((version, taken.bits()), (model.version, posted));
+            let expected = Model {
+                events: model.events & !posted,
+                ..model
+            };
+            assert_eq!(Model::of(next), expected);
         }
     });
 }

@@ -1,4 +1,9 @@
-use std::{collections::BTreeMap, vec, vec::Vec};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    string::ToString,
+    vec,
+    vec::Vec,
+};
 
 use proptest::prelude::*;
 
@@ -13,6 +18,8 @@ struct Fixture<'s> {
     states: Vec<Handle<()>>,
     timers: Timers<'s>,
     model: BTreeMap<usize, u64>,
+    /// Those that have been told and have not looked yet.
+    told: BTreeSet<usize>,
     now: u64,
 }
 
@@ -25,6 +32,7 @@ impl<'s> Fixture<'s> {
             states,
             timers: Timers::new(storage, now),
             model: BTreeMap::new(),
+            told: BTreeSet::new(),
             now,
         }
     }
@@ -32,14 +40,15 @@ impl<'s> Fixture<'s> {
     fn arm(&mut self, state: usize, when: u64) {
         self.timers.arm(self.states[state].token(), when);
         self.model.insert(state, when);
+        self.told.remove(&state);
     }
 
     fn cancel(&mut self, state: usize) {
-        let had = self.model.remove(&state).is_some();
+        let had = self.model.remove(&state).is_some() | self.told.remove(&state);
         assert_eq!(self.timers.cancel(self.states[state].token()), had);
     }
 
-    /// Exactly those whose time has come are woken.
+    /// Exactly those whose time has come are told.
     fn expire(&mut self, now: u64) {
         self.now = self.now.max(now);
         let due: Vec<usize> = (0..STATES)
@@ -47,19 +56,27 @@ impl<'s> Fixture<'s> {
             .collect();
         self.model.retain(|_, when| *when > self.now);
         assert_eq!(self.timers.expire(now, &self.machine), due.len());
+        self.told.extend(due);
+    }
+
+    /// The states have a turn: exactly those that have been told since the last one see it, unless it was withdrawn.
+    fn turn(&mut self) {
         let mut reached = Vec::new();
         let mut driver = self.machine.driver().unwrap();
         driver
             .turn(|cx| {
                 cx.arrivals().advance(|(), me| {
-                    if me.events().contains(Events::DEADLINE) {
+                    let seen = me.events();
+                    assert_eq!(me.take(Events::DEADLINE), seen);
+                    if seen == Events::DEADLINE {
                         reached.push(me.handle().slot());
                     }
                     Step::Wait
                 });
             })
             .unwrap();
-        assert_eq!(reached, due);
+        assert!(reached.iter().eq(&self.told), "{reached:?}");
+        self.told.clear();
     }
 
     fn check(&self) {
@@ -84,6 +101,7 @@ enum Operation {
     Cancel(usize),
     Pass(u64),
     PassToNext,
+    Turn,
 }
 
 /// Spans of all sizes: a few ticks, a few turns of some level, more than the wheel reaches.
@@ -97,6 +115,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (0..STATES).prop_map(Operation::Cancel),
         2 => span().prop_map(Operation::Pass),
         2 => Just(Operation::PassToNext),
+        2 => Just(Operation::Turn),
     ]
 }
 
@@ -118,6 +137,7 @@ proptest! {
                         fixture.expire(next);
                     }
                 }
+                Operation::Turn => fixture.turn(),
             }
             fixture.check();
         }
@@ -137,6 +157,7 @@ fn each_tick_around_the_edges_of_slots_is_met() {
                 fixture.check();
                 fixture.expire(start + when);
                 assert!(fixture.model.is_empty());
+                fixture.turn();
                 fixture.check();
             }
         }
@@ -190,4 +211,82 @@ fn the_far_future_is_far() {
         fixture.check();
     }
     assert_eq!(fixture.model.len(), 2);
+}
+
+/// What the next turn of a state shows of its deadline.
+fn is_told(driver: &mut crate::Driver<()>) -> bool {
+    let mut told = false;
+    driver
+        .turn(|cx| {
+            cx.arrivals().advance(|(), me| {
+                told = !me.take(Events::DEADLINE).is_empty();
+                Step::Wait
+            });
+        })
+        .unwrap();
+    told
+}
+
+#[test]
+fn a_deadline_that_is_moved_or_cancelled_after_it_has_come_is_not_told() {
+    let machine: Machine<()> = Machine::heap(Capacity::slots(1));
+    let mut driver = machine.driver().unwrap();
+    let mut storage = [Timer::IDLE; 1];
+    let mut timers = Timers::new(&mut storage, 0);
+    let state = machine.allocate(()).unwrap();
+    let token = state.token();
+    timers.arm(token, 10);
+    assert_eq!(timers.expire(10, &machine), 1);
+    assert!(timers.cancel(token));
+    assert!(!timers.cancel(token), "there is none any more");
+    assert!(!machine.dump().to_string().contains("deadline"));
+    assert!(!is_told(&mut driver));
+
+    timers.arm(token, 20);
+    assert_eq!(timers.expire(20, &machine), 1);
+    timers.arm(token, 30);
+    assert!(!is_told(&mut driver), "it was moved");
+    assert_eq!(timers.expire(30, &machine), 1);
+    assert!(is_told(&mut driver), "the new one has come");
+    assert!(!timers.cancel(token), "it has been taken");
+
+    // Other events stay, and so does a deadline that something else posts.
+    timers.arm(token, 40);
+    timers.expire(40, &machine);
+    machine.post(state, Events::READABLE).unwrap();
+    assert!(timers.cancel(token));
+    machine.post(state, Events::NONE).unwrap();
+    let seen = machine.dump().to_string();
+    assert!(
+        seen.contains("readable") && !seen.contains("deadline"),
+        "{seen}"
+    );
+    machine.post(state, Events::DEADLINE).unwrap();
+    assert!(is_told(&mut driver));
+}
+
+#[test]
+fn what_is_withdrawn_from_a_state_that_has_ended_is_not_taken_from_the_next_tenant() {
+    let machine: Machine<()> = Machine::heap(Capacity::slots(1));
+    let mut driver = machine.driver().unwrap();
+    let mut storage = [Timer::IDLE; 1];
+    let mut timers = Timers::new(&mut storage, 0);
+    let old = machine.allocate(()).unwrap();
+    timers.arm(old.token(), 10);
+    timers.expire(10, &machine);
+    machine.release(old).unwrap();
+    let new = machine.allocate(()).unwrap();
+    machine.post(new, Events::DEADLINE).unwrap();
+    assert!(!timers.cancel(old.token()));
+    assert!(is_told(&mut driver));
+
+    // The mark of a tenant that ended before it looked is not the next one's.
+    timers.arm(new.token(), 20);
+    timers.expire(20, &machine);
+    assert!(timers.cancel(new.token()));
+    machine.release(new).unwrap();
+    let next = machine.allocate(()).unwrap();
+    timers.arm(next.token(), 30);
+    timers.expire(30, &machine);
+    assert!(is_told(&mut driver));
 }

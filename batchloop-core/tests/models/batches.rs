@@ -101,8 +101,8 @@ impl<A: Access> Run<'_, A> {
         let comes_again = !seen.insert(id);
         let may_come = self.world.states.get(&id).is_some_and(|state| state.owed);
         assert!(!comes_again || may_come, "{id} is in the batch twice");
-        self.world
-            .observe(id, places, me.handle().slot(), me.events());
+        let which = Events::from_bits(self.choose(id) as u8);
+        self.world.observe(id, places, me, which);
         if let Some(effect) = self.within.next() {
             self.apply(effect, Some(id));
         }
@@ -398,7 +398,7 @@ fn drain<A: Access>(machine: &Machine<Item, A>, driver: &mut Driver<Item, A>, wo
         world.route();
         let observe = |batch: Batch<'_, Item, A>, place, world: &mut World| {
             drop(batch.advance(|item, me| {
-                world.observe(item.id, place, me.handle().slot(), me.events());
+                world.observe(item.id, place, &me, Events::ALL);
                 Step::Wait
             }));
         };

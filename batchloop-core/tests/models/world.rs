@@ -96,13 +96,21 @@ impl World {
     }
 
     /// A closure begins for a state that is said to be at one of `places`.
-    pub(crate) fn observe(&mut self, id: u32, places: u8, slot: usize, events: Events) {
+    /// It takes `which` of its events.
+    pub(crate) fn observe<U, A: Access>(
+        &mut self,
+        id: u32,
+        places: u8,
+        me: &Me<U, A>,
+        which: Events,
+    ) {
         let state = self.states.get_mut(&id).expect("only live states run");
-        assert_eq!(state.handle.slot(), slot);
+        assert_eq!(state.handle.slot(), me.handle().slot());
         state.places &= places;
         assert!(state.places != 0, "{id} is handed out where it was not");
-        assert_eq!(state.events, events, "what was posted to {id}");
-        state.events = Events::NONE;
+        assert_eq!(state.events, me.events(), "what was posted to {id}");
+        assert_eq!(me.take(which), state.events & which);
+        state.events = state.events.without(which);
         state.owed = false;
     }
 

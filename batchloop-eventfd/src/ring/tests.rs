@@ -27,7 +27,7 @@ fn entry(cx: &mut Turn<'_, State>, takes: bool) {
     let new = cx.arrivals();
     cx.stage(point!("receive"), new).advance(|state, me| {
         state.runs += 1;
-        state.stream.note(me.events());
+        state.stream.note(me);
         let mut room = [0; 1000];
         if !takes {
             return Step::Wait;
