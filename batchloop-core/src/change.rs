@@ -11,7 +11,7 @@
 //! The two fences are sequentially consistent, so one of the two sees the other: the sleeper the new count, or the
 //! ringer the announcement. Ringers make no system call while nobody sleeps.
 
-use core::{cell::UnsafeCell, error::Error, fmt, mem::MaybeUninit};
+use core::{cell::UnsafeCell, error::Error, fmt, mem::MaybeUninit, ptr};
 
 use crate::sync::{AtomicUsize, Ordering, fence};
 
@@ -21,6 +21,14 @@ pub trait Bell: Sync {
     ///
     /// Called from whatever thread or interrupt handler makes the change, so it must neither block nor take a lock.
     fn ring(&self);
+
+    /// Whether a ring ends the sleep of those that sleep on the other bell.
+    ///
+    /// A bell reaches itself. One that passes its rings on to another says so here: a thread that is about to sleep on a
+    /// bell which no change would ring is told so, instead of sleeping for ever.
+    fn reaches(&self, sleeper: &dyn Bell) -> bool {
+        ptr::addr_eq(self, sleeper)
+    }
 }
 
 /// The value of a [`ChangeCounter`] at one moment.
@@ -107,20 +115,32 @@ impl ChangeCounter {
     ///
     /// [`BellTaken`] if it has one: ringers may be using it at any time, so it cannot be replaced.
     pub fn set_bell(&self, bell: &'static dyn Bell) -> Result<(), BellTaken> {
-        // ORDERING: Relaxed; nothing is read through SETTING. The winner publishes with the Release store below.
-        self.state
-            .compare_exchange(NO_BELL, SETTING, Ordering::Relaxed, Ordering::Relaxed)
-            .map_err(|_| BellTaken)?;
-        let cell = self.bell.get();
-        // SAFETY: R7: only the winner of the exchange gets here, and nobody reads before SET.
-        unsafe { cell.write(MaybeUninit::new(bell)) };
-        // ORDERING: Release; the partner is the Acquire load in `bell`.
-        self.state.store(SET, Ordering::Release);
+        self.claim_bell()?.fill(bell);
         Ok(())
     }
 
+    /// Takes the right to give the counter its bell.
+    pub(crate) fn claim_bell(&self) -> Result<BellClaim<'_>, BellTaken> {
+        // ORDERING: Relaxed; nothing is read through SETTING. The winner publishes with the Release store in `fill`.
+        self.state
+            .compare_exchange(NO_BELL, SETTING, Ordering::Relaxed, Ordering::Relaxed)
+            .map(|_| BellClaim(self))
+            .map_err(|_| BellTaken)
+    }
+
+    /// Whether the counter has a bell, or is being given one.
+    pub fn has_bell(&self) -> bool {
+        // ORDERING: Relaxed; nothing is read through it.
+        self.state.load(Ordering::Relaxed) != NO_BELL
+    }
+
+    /// Whether each change ends the sleep of those that sleep on this bell.
+    pub(crate) fn is_rung_by(&self, sleeper: &dyn Bell) -> bool {
+        self.bell().is_some_and(|bell| bell.reaches(sleeper))
+    }
+
     fn bell(&self) -> Option<&'static dyn Bell> {
-        // ORDERING: Acquire; the partner is the Release store in `set_bell`.
+        // ORDERING: Acquire; the partner is the Release store in `BellClaim::fill`.
         if self.state.load(Ordering::Acquire) != SET {
             return None;
         }
@@ -218,6 +238,28 @@ impl ChangeCounter {
             return None;
         }
         Some(wait())
+    }
+}
+
+/// The right to give a counter its bell, which has one holder. Dropping it leaves the counter without a bell.
+#[must_use = "dropping it leaves the counter without a bell"]
+pub(crate) struct BellClaim<'a>(&'a ChangeCounter);
+
+impl BellClaim<'_> {
+    pub(crate) fn fill(self, bell: &'static dyn Bell) {
+        let cell = self.0.bell.get();
+        // SAFETY: R7: the claim is that of the winner of the exchange, and nobody reads before SET.
+        unsafe { cell.write(MaybeUninit::new(bell)) };
+        // ORDERING: Release; the partner is the Acquire load in `ChangeCounter::bell`.
+        self.0.state.store(SET, Ordering::Release);
+        core::mem::forget(self);
+    }
+}
+
+impl Drop for BellClaim<'_> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed; nothing was written under the claim.
+        self.0.state.store(NO_BELL, Ordering::Relaxed);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     storage::{Index, Place},
     sync::{AtomicUsize, Ordering, Witness, fence},
     task::TaskCell,
-    trie::{ENTRANCE, Growth, Node},
+    trie::{Growth, Node},
     watch::Shard,
     workload::Workload,
 };
@@ -278,7 +278,11 @@ impl Frame {
             fence(Ordering::SeqCst);
         }
         if self.starved.get() != 0 && A::swap(&self.starved, 0) != 0 {
-            self.count_change::<A>(ENTRANCE);
+            // Whatever has waited for it may be at any workload.
+            match A::SHARED {
+                true => self.ring_all(),
+                false => self.counter.0.count_own(),
+            }
         }
     }
 

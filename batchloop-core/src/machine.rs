@@ -280,18 +280,44 @@ impl<T, A: Access> Machine<T, A> {
     ///
     /// # Errors
     ///
-    /// [`BellTaken`] if the first counter has one: nothing has changed then.
+    /// [`BellTaken`] if one of them has a bell: nothing has changed then.
     pub fn set_bell(&self, bell: &'static dyn Bell) -> Result<(), BellTaken> {
-        self.frame.counter.0.set_bell(bell)?;
-        // Whoever gave the first counter its bell gives the others theirs.
-        self.frame
-            .shards
-            .iter()
-            .try_for_each(|shard| shard.0.set_bell(bell))
+        self.set_bell_for(Workloads::ALL, bell)
     }
 
-    /// The next slot that is given back rings the [`counter`](Self::counter), as if an allocation had failed: for
-    /// whoever waits until no states live. Ask before looking at [`live`](Self::live).
+    /// Gives the counters of these [`Workload`]s this bell, so that their drivers sleep on it, and the drivers of others on
+    /// other bells: input and output in a multiplexer, say, and computations on threads of their own.
+    ///
+    /// Workloads without a counter of their own have the first one; see
+    /// [`Capacity::workloads`](crate::Capacity::workloads).
+    ///
+    /// # Errors
+    ///
+    /// [`BellTaken`] if one of them has a bell, or another thread is giving it one: nothing has changed then.
+    ///
+    /// ```
+    /// # use batchloop_core::*;
+    /// # struct Quiet;
+    /// # impl Bell for Quiet { fn ring(&self) {} }
+    /// # static ONE: Quiet = Quiet;
+    /// # static OTHER: Quiet = Quiet;
+    /// let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(4).workloads(2));
+    /// machine.set_bell_for(Workload::CPU, &ONE)?;
+    /// assert_eq!(machine.set_bell(&OTHER), Err(BellTaken));
+    /// machine.set_bell_for(Workload::IO, &OTHER)?;
+    /// # Ok::<(), BellTaken>(())
+    /// ```
+    pub fn set_bell_for(
+        &self,
+        workloads: impl Into<Workloads>,
+        bell: &'static dyn Bell,
+    ) -> Result<(), BellTaken> {
+        self.frame.set_bell(workloads.into(), bell)
+    }
+
+    /// The next slot that is given back rings the counters of all workloads, as if an allocation had failed: for
+    /// threads that wait until no state lives. Call it before looking at [`live`](Self::live), or a slot that is given
+    /// back in between is missed.
     pub fn ring_when_freed(&self) {
         self.frame.watch_for_room::<A>();
     }

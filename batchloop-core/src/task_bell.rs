@@ -16,6 +16,9 @@ use crate::{
     watch::{Announced, Watch},
 };
 
+const DEAF: &str =
+    "a workload of the driver does not have this bell: its changes would not wake the task";
+
 /// A bell for one driver that is hosted by a task of an executor: tokio, embassy, or whatever polls futures.
 ///
 /// ```
@@ -65,7 +68,12 @@ impl TaskBell {
 
     /// Ready when something has changed since the driver's last turn started. The bell must be the machine's, or nothing
     /// wakes the task; and one task at a time can listen to it.
+    ///
+    /// # Panics
+    ///
+    /// If one of the driver's workloads has another bell.
     pub fn changed(&self, watch: Watch) -> Changed<'_> {
+        assert!(!watch.rings_another(self), "{DEAF}");
         Changed {
             bell: self,
             watch,
@@ -144,16 +152,21 @@ impl<T, A: Access> Driver<T, A> {
     /// As [`run`](Self::run), as a future: each poll is at most one turn, and between two turns the task waits for its
     /// executor or, when there is nothing to do, for the bell.
     ///
-    /// The bell must be the machine's. The future of a [`Local`](crate::Local) machine stays on its thread.
+    /// The bell must be that of the driver's workloads. The future of a [`Local`](crate::Local) machine stays on its thread.
     ///
     /// # Errors
     ///
     /// The first [`Fault`].
+    ///
+    /// # Panics
+    ///
+    /// If one of the driver's workloads has another bell or none, and if the entry point does.
     pub async fn host(
         &mut self,
         bell: &TaskBell,
         mut entry: impl for<'t> FnMut(&mut Turn<'t, T, A>),
     ) -> Result<(), Fault> {
+        assert!(self.watch().is_rung_by(bell), "{DEAF}");
         loop {
             let progress = self.turn(&mut entry)?;
             if self.is_stopped() {

@@ -1,7 +1,7 @@
 //! What a driver sleeps on: the change counters of the workloads that it serves.
 
 use crate::{
-    change::{ChangeCounter, Snapshot},
+    change::{Bell, BellClaim, BellTaken, ChangeCounter, Snapshot},
     frame::Frame,
     sync::{Ordering, fence},
     workload::{Workload, Workloads},
@@ -40,6 +40,54 @@ impl Frame {
             None => &self.counter.0,
         }
     }
+
+    /// Each counter of the workloads, once.
+    #[inline(never)]
+    fn each_counter<'a>(&'a self, workloads: Workloads, visit: &mut dyn FnMut(&'a ChangeCounter)) {
+        let mut others = workloads;
+        for (index, shard) in self.shards.iter().enumerate() {
+            let workload = Workload::from_index(index as u16 + 1);
+            others = others.without(workload.into());
+            if workloads.contains(workload) {
+                visit(&shard.0);
+            }
+        }
+        if others != Workloads::NONE {
+            visit(&self.counter.0);
+        }
+    }
+
+    /// Counts a change for every workload.
+    pub(crate) fn ring_all(&self) {
+        self.each_counter(Workloads::ALL, &mut ChangeCounter::ring);
+    }
+
+    /// Gives the bell to all counters of the workloads, or to none.
+    pub(crate) fn set_bell(
+        &self,
+        workloads: Workloads,
+        bell: &'static dyn Bell,
+    ) -> Result<(), BellTaken> {
+        let mut claims: [Option<BellClaim<'_>>; Workload::COUNT] = [const { None }; _];
+        let mut places = claims.iter_mut();
+        let mut is_taken = false;
+        self.each_counter(workloads, &mut |counter| {
+            let claim = counter.claim_bell();
+            is_taken |= claim.is_err();
+            if let Some(place) = places.next() {
+                *place = claim.ok();
+            }
+        });
+        if is_taken {
+            // What is claimed is dropped, which leaves those counters as they were.
+            return Err(BellTaken);
+        }
+        claims
+            .into_iter()
+            .flatten()
+            .for_each(|claim| claim.fill(bell));
+        Ok(())
+    }
 }
 
 /// What a driver looks at to know whether it may sleep: the counters of its workloads, as they were when its last turn
@@ -71,21 +119,8 @@ impl Watch {
         self.serves
     }
 
-    /// Each counter of the workloads, once.
-    #[inline(never)]
     fn each_counter(&self, visit: &mut dyn FnMut(&'static ChangeCounter)) {
-        let Watch { frame, serves, .. } = *self;
-        let mut others = serves;
-        for (index, shard) in frame.shards.iter().enumerate() {
-            let workload = Workload::from_index(index as u16 + 1);
-            others = others.without(workload.into());
-            if serves.contains(workload) {
-                visit(&shard.0);
-            }
-        }
-        if others != Workloads::NONE {
-            visit(&frame.counter.0);
-        }
+        self.frame.each_counter(self.serves, visit);
     }
 
     fn now(&self) -> Snapshot {
@@ -124,6 +159,25 @@ impl Watch {
     /// behind, ended in a fault or a panic, or was none yet.
     pub fn is_due(&self) -> bool {
         self.unfinished || self.has_moved()
+    }
+
+    /// Whether a change of any of the driver's workloads ends the sleep of those that sleep on this bell. If not, a
+    /// thread that sleeps on it would sleep through changes: their counters have another bell, or none.
+    #[must_use = "a driver that sleeps on a bell that is not rung sleeps for ever"]
+    pub fn is_rung_by(&self, sleeper: &dyn Bell) -> bool {
+        let mut each = true;
+        self.each_counter(&mut |counter| each &= counter.is_rung_by(sleeper));
+        each
+    }
+
+    /// Whether a counter of the driver's workloads rings another bell.
+    #[cfg(feature = "task-bell")]
+    pub(crate) fn rings_another(&self, sleeper: &dyn Bell) -> bool {
+        let mut another = false;
+        self.each_counter(&mut |counter| {
+            another |= counter.has_bell() && !counter.is_rung_by(sleeper);
+        });
+        another
     }
 
     /// Calls `wait` unless another turn is due; answers what it answers.

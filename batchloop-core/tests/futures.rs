@@ -3,6 +3,7 @@
 
 use std::{
     future::{Pending, pending},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{Arc, Mutex},
     task::{self, Context, Poll, Wake},
@@ -224,4 +225,33 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
     assert!(changed.as_mut().poll(&mut context).is_ready());
     drop(changed);
     assert!(format!("{:?}", bell.changed(driver.watch())).contains("true"));
+}
+
+/// A sleep on a bell that changes do not ring would never end.
+#[test]
+fn a_task_that_would_not_be_woken_is_not_put_to_sleep() {
+    static BELL: TaskBell = TaskBell::new();
+    static OTHER: TaskBell = TaskBell::new();
+    let refused = |wait: &mut dyn FnMut()| {
+        let panic = catch_unwind(AssertUnwindSafe(wait)).expect_err("it is refused");
+        let text = panic.downcast_ref::<String>().expect("a message");
+        assert!(text.contains("does not have this bell"), "{text}");
+    };
+    let hosted = |driver: &mut Driver<u8, Shared>, bell: &TaskBell| {
+        let mut context = Context::from_waker(task::Waker::noop());
+        let mut hosted = pin!(driver.host(bell, |_| ()));
+        while hosted.as_mut().poll(&mut context).is_ready() {}
+    };
+    let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).workloads(2).drivers(2));
+    let mut all = machine.driver().unwrap();
+    refused(&mut || hosted(&mut all, &BELL));
+    machine.set_bell_for(Workload::IO, &BELL).unwrap();
+    refused(&mut || hosted(&mut all, &BELL));
+    machine.set_bell_for(Workload::CPU, &OTHER).unwrap();
+    refused(&mut || hosted(&mut all, &BELL));
+    refused(&mut || drop(BELL.changed(all.watch())));
+    drop(all);
+    let mut moving = machine.driver_for(Workload::IO).unwrap();
+    hosted(&mut moving, &BELL);
+    drop(BELL.changed(moving.watch()));
 }

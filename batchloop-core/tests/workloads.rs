@@ -178,3 +178,88 @@ fn a_local_machine_serves_all_with_one_counter() {
     while driver.turn(entry).unwrap() == Progress::More {}
     assert_eq!(machine.live(), 0);
 }
+
+struct Quiet(u8);
+
+impl Bell for Quiet {
+    fn ring(&self) {}
+}
+
+/// Passes its rings on to the other bell.
+struct Passing(&'static Quiet);
+
+impl Bell for Passing {
+    fn ring(&self) {
+        self.0.ring();
+    }
+
+    fn reaches(&self, sleeper: &dyn Bell) -> bool {
+        self.0.reaches(sleeper)
+    }
+}
+
+static ONE: Quiet = Quiet(1);
+static OTHER: Quiet = Quiet(2);
+static PASSING: Passing = Passing(&OTHER);
+
+#[test]
+fn counters_get_a_bell_together_or_keep_what_they_have() {
+    let counters = [Workload::IO, Workload::CPU, Workload::custom(0)];
+    for taken in counters {
+        let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).workloads(3));
+        machine.set_bell_for(taken, &ONE).unwrap();
+        assert_eq!(machine.set_bell(&OTHER), Err(BellTaken));
+        let others = counters.into_iter().filter(|other| *other != taken);
+        for other in others.clone() {
+            assert_eq!(machine.set_bell_for(taken | other, &OTHER), Err(BellTaken));
+            assert!(!machine.counter_of(other).has_bell(), "nothing has changed");
+        }
+        machine
+            .set_bell_for(others.collect::<Workloads>(), &OTHER)
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_workload_without_a_counter_of_its_own_has_the_first_bell() {
+    let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).workloads(2));
+    machine.set_bell_for(Workload::custom(5), &ONE).unwrap();
+    assert!(machine.counter().has_bell());
+    assert!(!machine.counter_of(Workload::CPU).has_bell());
+    assert_eq!(
+        machine.set_bell_for(Workload::IO, &OTHER),
+        Err(BellTaken),
+        "it is the same counter"
+    );
+    machine.set_bell_for(Workloads::NONE, &OTHER).unwrap();
+}
+
+#[test]
+fn a_watch_knows_whether_a_bell_is_rung_for_all_its_workloads() {
+    let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).workloads(3).drivers(4));
+    machine.set_bell_for(Workload::IO, &ONE).unwrap();
+    machine.set_bell_for(Workload::CPU, &PASSING).unwrap();
+    let watch = |serves: Workloads| machine.driver_for(serves).unwrap().watch();
+    let moving = watch(Workload::IO.into());
+    assert!(moving.is_rung_by(&ONE) && !moving.is_rung_by(&OTHER));
+    let computing = watch(Workload::CPU.into());
+    assert!(!computing.is_rung_by(&ONE) && computing.is_rung_by(&OTHER));
+    let both = watch(Workload::IO | Workload::CPU);
+    assert!(!both.is_rung_by(&ONE) && !both.is_rung_by(&OTHER));
+    let unheard = watch(Workload::custom(0).into());
+    assert!(!unheard.is_rung_by(&ONE), "its counter has no bell");
+    assert_eq!((ONE.0, OTHER.0), (1, 2));
+}
+
+/// A driver that could not allocate may serve any workload.
+#[test]
+fn a_slot_that_is_given_back_is_news_for_every_workload() {
+    let machine: Machine<u8, Shared> = Machine::heap(CAPACITY);
+    let mut computing = machine.driver_for(Workload::CPU).unwrap();
+    let held = machine.reserve().unwrap();
+    turn(&mut computing);
+    machine.ring_when_freed();
+    assert!(!computing.watch().has_moved());
+    drop(held);
+    assert!(computing.watch().has_moved());
+}
