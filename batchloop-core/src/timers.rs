@@ -1,70 +1,72 @@
 //! Deadlines of states, over storage that the caller supplies.
 //!
-//! A hierarchical timing wheel, after Varghese and Lauck, *Hashed and Hierarchical Timing Wheels* (1987). A slot of the
-//! lowest of seven levels is a tick, and a slot of each other level is a whole turn of the level below. A deadline lies
-//! at the lowest level where its slot differs from that of the present, and moves down as the present comes near: at
-//! most once a level.
+//! A heap in which a node has four children, after Johnson, *Priority Queues with Update and Finding Minimum Spanning
+//! Trees* (1975). The earliest deadline is at its root, so the next one is known exactly, and a leap of the clock costs
+//! what is due in it and no more. A timing wheel arms in fewer steps. But it does not know which deadline of a slot is
+//! the earliest, and has to bring those that are not due nearer, slot by slot, as time passes.
 
-use core::{fmt, iter};
+use core::{fmt, iter, ops::Range};
 
 use crate::{access::Access, events::Events, frame::Frame, handle::Token, machine::Machine};
 
-const SLOT_BITS: u32 = 5;
-const SLOTS: usize = 1 << SLOT_BITS;
-const LEVELS: usize = 7;
+/// The children of a node. Four lie in one or two cache lines, and make half as many levels as two.
+const CHILDREN: usize = 4;
 
-/// The list of the timers that were due when they were armed.
-const DUE: usize = LEVELS * SLOTS;
-
-/// How many timers of a slot [`Timers::next`] looks at for the earliest.
-const LOOK: usize = 8;
-
-/// No timer.
-const NONE: u32 = u32::MAX;
+/// Where more than one deadline in so many is due, all are looked at in order. That costs less than to take each from the
+/// root.
+const FEW: usize = 32;
 
 /// Not armed.
-const IDLE: u16 = u16::MAX;
+const IDLE: u32 = u32::MAX;
 
 /// Not armed any more: its state has been told, and may not have taken the event yet.
-const TOLD: u16 = u16::MAX - 1;
+const TOLD: u32 = u32::MAX - 1;
 
-/// Room for the deadline of one state.
-#[derive(Clone, Debug)]
-pub struct Timer {
+/// A deadline, and whose it is.
+#[derive(Clone, Copy, Debug)]
+struct Node {
     when: u64,
     state: Token,
-    next: u32,
-    previous: u32,
-    /// The list that it is in.
-    list: u16,
+}
+
+/// Room for the deadline of one state.
+///
+/// An element of the storage is two things that have to do with each other only by their number.
+#[derive(Clone, Debug)]
+pub struct Timer {
+    /// The node of this number in the heap.
+    node: Node,
+    /// Where in the heap the deadline of the state in the slot of this number is.
+    place: u32,
+    /// The version of that state, if it has been told.
+    told: u32,
 }
 
 impl Timer {
     /// Not armed.
     pub const IDLE: Timer = Timer {
-        when: 0,
-        state: Token::from_u64(0),
-        next: NONE,
-        previous: NONE,
-        list: IDLE,
+        node: Node {
+            when: 0,
+            state: Token::from_u64(0),
+        },
+        place: IDLE,
+        told: 0,
     };
-
-    fn is_armed(&self) -> bool {
-        self.list != IDLE && self.list != TOLD
-    }
 }
 
 /// Deadlines of the states of one machine: one for each state at most.
 ///
-/// Time is counted in ticks from where the program likes, and a tick is as long as it likes. It must stay below 2⁶³.
+/// Time is counted in ticks from where the program likes, and a tick is as long as it likes.
 ///
 /// A state whose deadline has come is woken with [`Events::DEADLINE`], which stays posted until the state
 /// [takes](crate::Me::take) it. A deadline that is moved or cancelled before that is withdrawn: the state does not see it.
-/// A state that ends need not cancel its deadline: it is stale then, and the slot's next tenant does not get it.
+/// A state that ends need not cancel its deadline: it is stale then, and the slot's next tenant does not get it. Until it
+/// comes, or the next tenant arms its own, [`next`](Self::next) still tells of it.
 ///
-/// *Progress*: [`arm`](Self::arm) and [`cancel`](Self::cancel) take a constant number of steps, and so does each
-/// deadline that [`expire`](Self::expire) meets: it moves at most six times, and once more for each 2³⁵ ticks that it
-/// lies ahead.
+/// *Progress*: among *n* deadlines, [`arm`](Self::arm) and [`cancel`](Self::cancel) take at most log₄ *n* steps, some ten
+/// for a million, and [`next`](Self::next) takes one. [`expire`](Self::expire) takes log₄ *n* for each deadline that has
+/// come, or looks at each of the *n* once if more than one in 32 has. How far ahead deadlines lie, and how far the clock
+/// leaps, does not matter.
 ///
 /// ```
 /// use batchloop_core::{Capacity, Events, Machine, Step, Timer, Timers, point};
@@ -97,17 +99,8 @@ pub struct Timers<'s> {
     /// The machine whose states have been told.
     told: Option<&'static Frame>,
     now: u64,
-    /// A bit for each list that is not empty.
-    occupied: [u32; LEVELS],
-    heads: [u32; DUE + 1],
-}
-
-/// A slot of the wheel that has deadlines.
-struct Occupied {
-    list: usize,
-    /// Its first and its last tick.
-    start: u64,
-    end: u64,
+    /// How many nodes the heap has: the first so many.
+    armed: usize,
 }
 
 impl<'s> Timers<'s> {
@@ -120,8 +113,7 @@ impl<'s> Timers<'s> {
             timers,
             told: None,
             now,
-            occupied: [0; LEVELS],
-            heads: [NONE; DUE + 1],
+            armed: 0,
         }
     }
 
@@ -131,105 +123,91 @@ impl<'s> Timers<'s> {
     /// # Panics
     ///
     /// If the state's slot is beyond the timers: the storage is for a smaller machine.
+    #[track_caller]
     pub fn arm(&mut self, state: Token, when: u64) {
-        let timer = state.slot();
+        let (slot, timers) = (state.slot(), self.timers.len());
+        assert!(
+            slot < timers,
+            "{timers} timers are too few for a state in slot {slot}: a machine needs one for each slot"
+        );
         self.withdraw(state);
-        self.unlink(timer);
-        self.timers[timer].state = state;
-        self.timers[timer].when = when;
-        self.link(timer);
+        let node = Node { when, state };
+        match self.timers[slot].place {
+            IDLE | TOLD => {
+                self.armed += 1;
+                self.rise(self.armed - 1, node);
+            }
+            place => self.settle(place as usize, node),
+        }
     }
 
     /// Takes the deadline of a state back, even if it has come and the state has not taken the event yet. Returns whether
     /// there was one.
-    ///
-    /// # Panics
-    ///
-    /// As [`arm`](Self::arm).
     pub fn cancel(&mut self, state: Token) -> bool {
-        let timer = state.slot();
-        let armed = self.deadline(state).is_some();
-        if armed {
-            self.unlink(timer);
+        match self.place(state) {
+            Some(place) => {
+                self.remove(place);
+                true
+            }
+            None => self.withdraw(state),
         }
-        armed | self.withdraw(state)
     }
 
     /// Takes back what a state has been told and has not taken.
     fn withdraw(&mut self, state: Token) -> bool {
-        let timer = &mut self.timers[state.slot()];
-        if timer.list != TOLD || timer.state != state {
-            return false;
+        match self.timers.get_mut(state.slot()) {
+            Some(timer) if timer.place == TOLD && timer.told == version(state) => {
+                timer.place = IDLE;
+                let told = self.told;
+                told.is_some_and(|frame| frame.withdraw_deadline(state))
+            }
+            _ => false,
         }
-        timer.list = IDLE;
-        self.told
-            .is_some_and(|frame| frame.withdraw_deadline(state))
     }
 
     /// The deadline of a state.
-    ///
-    /// # Panics
-    ///
-    /// As [`arm`](Self::arm).
     pub fn deadline(&self, state: Token) -> Option<u64> {
-        let timer = &self.timers[state.slot()];
-        (timer.is_armed() && timer.state == state).then_some(timer.when)
+        self.place(state).map(|place| self.timers[place].node.when)
     }
 
     /// When to call [`expire`](Self::expire) next; `None` while there are no deadlines.
     ///
-    /// Never later than the earliest deadline. Where more than eight deadlines lie closely together, or one lies further
-    /// ahead than 2³⁵ ticks, it is earlier, and `expire` then brings them nearer.
+    /// This is the earliest deadline, or the present if that is over.
     pub fn next(&self) -> Option<u64> {
-        if self.heads[DUE] != NONE {
-            return Some(self.now);
-        }
-        let slot = self.first()?;
-        let mut looked = 0;
-        let earliest = self
-            .list(self.heads[slot.list])
-            .take(LOOK + 1)
-            .map(|timer| {
-                looked += 1;
-                timer.when
-            });
-        let earliest = earliest.min()?;
-        let known = looked <= LOOK && earliest <= slot.end;
-        Some(if known { earliest } else { slot.start })
+        let earliest = self.nodes().first()?.node.when;
+        Some(earliest.max(self.now))
     }
 
-    /// Wakes the states whose deadlines have come, in any order; answers how many still lived.
+    /// Wakes the states whose deadlines have come, in any order; returns how many still lived.
     ///
     /// A present before an earlier one counts as that one.
     pub fn expire<T, A: Access>(&mut self, now: u64, machine: &Machine<T, A>) -> usize {
-        self.told = Some(machine.frame);
-        let mut woken = self.sort(DUE, now, machine);
-        while let Some(slot) = self.first() {
-            if slot.start > now {
-                break;
-            }
-            self.now = slot.start;
-            woken += self.sort(slot.list, now, machine);
-        }
-        self.now = self.now.max(now);
-        woken
+        self.expire_at_most(usize::MAX, now, machine)
     }
 
-    /// Empties a list: wakes what is due and links the others anew.
-    fn sort<T, A: Access>(&mut self, list: usize, now: u64, machine: &Machine<T, A>) -> usize {
-        let mut woken = 0;
-        let mut timer = core::mem::replace(&mut self.heads[list], NONE);
-        self.mark(list);
-        while timer != NONE {
-            let index = timer as usize;
-            timer = self.timers[index].next;
-            self.timers[index].list = IDLE;
-            if self.timers[index].when > now.max(self.now) {
-                self.link(index);
-            } else {
-                let timer = &mut self.timers[index];
-                if machine.post_token(timer.state, Events::DEADLINE).is_ok() {
-                    timer.list = TOLD;
+    /// As [`expire`](Self::expire), and goes no further than this many deadlines, those of states that have ended
+    /// included.
+    ///
+    /// While a million deadlines are met, nothing else is done for some tens of milliseconds. Where more are due than were
+    /// met, [`next`](Self::next) is the present, so a loop that asks it before it sleeps does not sleep.
+    pub fn expire_at_most<T, A: Access>(
+        &mut self,
+        most: usize,
+        now: u64,
+        machine: &Machine<T, A>,
+    ) -> usize {
+        self.told = Some(machine.frame);
+        self.now = self.now.max(now);
+        let (mut met, mut woken) = (0, 0);
+        // From the last to the first, so that what takes the place of one that is due is not due.
+        let sweep = (0..self.armed).rev();
+        for place in iter::repeat_n(0, self.armed / FEW + 1).chain(sweep) {
+            if met == most || !self.is_due(0) {
+                break;
+            }
+            if self.is_due(place) {
+                met += 1;
+                if self.tell(place, machine) {
                     woken += 1;
                 }
             }
@@ -237,99 +215,98 @@ impl<'s> Timers<'s> {
         woken
     }
 
-    fn list(&self, head: u32) -> impl Iterator<Item = &Timer> {
-        let at = |timer: u32| self.timers.get(timer as usize);
-        iter::successors(at(head), move |timer| at(timer.next))
+    fn is_due(&self, place: usize) -> bool {
+        let node = self.nodes().get(place);
+        node.is_some_and(|timer| timer.node.when <= self.now)
     }
 
-    /// The earliest slot that has deadlines. What is due is in none.
-    fn first(&self) -> Option<Occupied> {
-        let level = self.occupied.iter().position(|bits| *bits != 0)?;
-        let shift = level as u32 * SLOT_BITS;
-        let present = self.now >> shift;
-        let slot = present as u32 % SLOTS as u32;
-        // The present slot itself is empty: what is in it lies at a lower level.
-        let ahead = self.occupied[level].rotate_right(slot).trailing_zeros();
-        let start = (present + u64::from(ahead)) << shift;
-        Some(Occupied {
-            list: level * SLOTS + (slot + ahead) as usize % SLOTS,
-            start,
-            end: start + ((1 << shift) - 1),
-        })
+    /// Takes out a node that is due. Returns whether its state still lived.
+    fn tell<T, A: Access>(&mut self, place: usize, machine: &Machine<T, A>) -> bool {
+        let state = self.timers[place].node.state;
+        self.remove(place);
+        let lives = machine.post_token(state, Events::DEADLINE).is_ok();
+        if lives {
+            self.timers[state.slot()].place = TOLD;
+            self.timers[state.slot()].told = version(state);
+        }
+        lives
     }
 
-    /// The list where a deadline belongs.
-    fn list_of(&self, when: u64) -> usize {
-        if when <= self.now {
-            return DUE;
-        }
-        // What lies further ahead than the highest level reaches waits in its last slot.
-        let top_shift = (LEVELS as u32 - 1) * SLOT_BITS;
-        let last = (self.now >> top_shift) + SLOTS as u64 - 1;
-        let when = when.min((last << top_shift) | ((1 << top_shift) - 1));
-        let differing = (when ^ self.now).ilog2() / SLOT_BITS;
-        let level = differing.min(LEVELS as u32 - 1);
-        let slot = (when >> (level * SLOT_BITS)) as usize % SLOTS;
-        level as usize * SLOTS + slot
+    fn nodes(&self) -> &[Timer] {
+        &self.timers[..self.armed]
     }
 
-    fn link(&mut self, timer: usize) {
-        let list = self.list_of(self.timers[timer].when);
-        let next = core::mem::replace(&mut self.heads[list], timer as u32);
-        if let Some(next) = self.timers.get_mut(next as usize) {
-            next.previous = timer as u32;
-        }
-        self.timers[timer].list = list as u16;
-        self.timers[timer].next = next;
-        self.timers[timer].previous = NONE;
-        self.mark(list);
+    /// Where the deadline of a state is, and not that of an earlier or later tenant of its slot.
+    fn place(&self, state: Token) -> Option<usize> {
+        let place = self.timers.get(state.slot())?.place as usize;
+        let node = self.nodes().get(place)?.node;
+        (node.state == state).then_some(place)
     }
 
-    fn unlink(&mut self, timer: usize) {
-        let Timer {
-            next,
-            previous,
-            list,
-            ..
-        } = self.timers[timer];
-        if !self.timers[timer].is_armed() {
-            return;
+    /// Takes a node out, and puts the last one where it was.
+    fn remove(&mut self, place: usize) {
+        let slot = self.timers[place].node.state.slot();
+        self.timers[slot].place = IDLE;
+        self.armed -= 1;
+        if place < self.armed {
+            self.settle(place, self.timers[self.armed].node);
         }
-        match self.timers.get_mut(previous as usize) {
-            Some(previous) => previous.next = next,
-            None => self.heads[list as usize] = next,
-        }
-        if let Some(next) = self.timers.get_mut(next as usize) {
-            next.previous = previous;
-        }
-        self.timers[timer].list = IDLE;
-        self.mark(list as usize);
     }
 
-    /// Notes whether a list is empty.
-    fn mark(&mut self, list: usize) {
-        if list == DUE {
-            return;
-        }
-        let bit = 1 << (list % SLOTS);
-        if self.heads[list] == NONE {
-            self.occupied[list / SLOTS] &= !bit;
-        } else {
-            self.occupied[list / SLOTS] |= bit;
+    /// Puts a node at a place that is free, or where it belongs if that is above or below.
+    fn settle(&mut self, place: usize, node: Node) {
+        match parent(place) {
+            Some(parent) if node.when < self.timers[parent].node.when => self.rise(place, node),
+            _ => self.sink(place, node),
         }
     }
+
+    fn rise(&mut self, mut place: usize, node: Node) {
+        while let Some(parent) = parent(place)
+            && node.when < self.timers[parent].node.when
+        {
+            self.put(place, self.timers[parent].node);
+            place = parent;
+        }
+        self.put(place, node);
+    }
+
+    fn sink(&mut self, mut place: usize, node: Node) {
+        while let Some(child) =
+            children(place, self.armed).min_by_key(|child| self.timers[*child].node.when)
+            && self.timers[child].node.when < node.when
+        {
+            self.put(place, self.timers[child].node);
+            place = child;
+        }
+        self.put(place, node);
+    }
+
+    fn put(&mut self, place: usize, node: Node) {
+        self.timers[place].node = node;
+        self.timers[node.state.slot()].place = place as u32;
+    }
+}
+
+/// The half of a token that names the version.
+fn version(state: Token) -> u32 {
+    (state.to_u64() >> 32) as u32
+}
+
+fn parent(place: usize) -> Option<usize> {
+    Some(place.checked_sub(1)? / CHILDREN)
+}
+
+/// The children of a place, in a heap of this many nodes.
+fn children(place: usize, nodes: usize) -> Range<usize> {
+    let first = (place * CHILDREN + 1).min(nodes);
+    first..(first + CHILDREN).min(nodes)
 }
 
 impl fmt::Debug for Timers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let armed = self.timers.iter().filter(|timer| timer.is_armed());
-        write!(
-            f,
-            "Timers({} of {}, now {})",
-            armed.count(),
-            self.timers.len(),
-            self.now
-        )
+        let (armed, timers) = (self.armed, self.timers.len());
+        write!(f, "Timers({armed} of {timers}, now {})", self.now)
     }
 }
 

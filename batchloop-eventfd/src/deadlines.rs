@@ -91,21 +91,18 @@ impl<'s> Deadlines<'s> {
     /// # Panics
     ///
     /// If the state's slot is beyond the timers: the storage is for a smaller machine.
+    #[track_caller]
     pub fn arm(&mut self, state: Token, when: Instant) {
         let tick = self.since_start(when).div_ceil(self.resolution);
         self.timers.arm(state, tick);
     }
 
-    /// Takes the deadline of a state back. Answers whether it had one. A state that ends need not.
-    ///
-    /// # Panics
-    ///
-    /// As [`arm`](Self::arm).
+    /// Takes the deadline of a state back. Returns whether it had one. A state that ends need not.
     pub fn cancel(&mut self, state: Token) -> bool {
         self.timers.cancel(state)
     }
 
-    /// When to call [`expire`](Self::expire) next, at the latest; `None` while there are no deadlines.
+    /// When to call [`expire`](Self::expire) next: at the earliest deadline; `None` while there are none.
     pub fn next(&self) -> Option<Instant> {
         let nanoseconds = self.timers.next()?.checked_mul(self.resolution)?;
         self.start.checked_add(Duration::from_nanos(nanoseconds))
@@ -114,8 +111,18 @@ impl<'s> Deadlines<'s> {
     /// Wakes the states whose deadlines have come, with [`Events::DEADLINE`](batchloop_core::Events::DEADLINE); answers
     /// how many still lived.
     pub fn expire<T, A: Access>(&mut self, now: Instant, machine: &Machine<T, A>) -> usize {
+        self.expire_at_most(usize::MAX, now, machine)
+    }
+
+    /// As [`expire`](Self::expire), and goes no further than this many deadlines: see [`Timers::expire_at_most`].
+    pub fn expire_at_most<T, A: Access>(
+        &mut self,
+        most: usize,
+        now: Instant,
+        machine: &Machine<T, A>,
+    ) -> usize {
         let tick = self.since_start(now) / self.resolution;
-        self.timers.expire(tick, machine)
+        self.timers.expire_at_most(most, tick, machine)
     }
 }
 
@@ -145,7 +152,9 @@ mod tests {
         }
         assert_eq!(deadlines.next(), Some(at(20)));
         assert_eq!(deadlines.expire(at(19), &machine), 0);
-        assert_eq!(deadlines.expire(at(20), &machine), 2);
+        assert_eq!(deadlines.expire_at_most(1, at(20), &machine), 1);
+        assert_eq!(deadlines.next(), Some(at(20)), "another one is due");
+        assert_eq!(deadlines.expire(at(20), &machine), 1);
         assert_eq!(deadlines.next(), Some(at(30)));
         assert_eq!(deadlines.expire(at(31), &machine), 1);
         assert_eq!(deadlines.next(), None);
