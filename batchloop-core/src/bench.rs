@@ -12,6 +12,7 @@ use core::{
     cell::{Cell, OnceCell},
     marker::PhantomData,
     num::NonZeroUsize,
+    slice,
 };
 
 use crate::{
@@ -292,15 +293,20 @@ impl<A: Access> Bench<A> {
 
     /// Takes what is only claimed, so that the whole segment is owned; what cannot be taken is left out.
     fn secure(&self, segment: Segment) -> Segment {
-        let mut kept = 0;
-        for entry in self.entries(segment).iter().map(Entry::read) {
+        let mut pass = Securing {
+            rest: Rest::of(self, segment),
+            segment,
+            kept: 0,
+        };
+        while let Some(entry) = pass.rest.entries.next().map(Entry::read) {
             let ours = !entry.is_claimed()
                 || self.frame.take::<A>(entry.slot(), segment.from) == Taken::Here;
             if ours {
-                self.put(segment.start() + kept, Entry::owned(entry.slot()));
-                kept += 1;
+                self.put(segment.start() + pass.kept, Entry::owned(entry.slot()));
+                pass.kept += 1;
             }
         }
+        let kept = core::mem::take(&mut pass.kept);
         self.shrink(segment, kept)
     }
 
@@ -446,20 +452,23 @@ impl<A: Access> Bench<A> {
         }
         let entries = Inside(self.scratch).part(first..first + room).0;
         let outcome = active.take(move |taken, base, bits| write_down(entries, taken, base, bits));
+        let mut segment = Segment::EMPTY;
+        if outcome.taken > 0 {
+            self.top.set(first + outcome.taken);
+            self.segments.set(self.segments.get() + 1);
+            segment = Segment::new(first, outcome.taken, set);
+        }
         if outcome.remain {
             self.backlog.set(true);
             if A::SHARED && self.frame.capacity.drivers > 1 {
                 // While the take went on, the point looked empty to other drivers, who may be about to sleep; and one
-                // that sleeps can take the rest.
+                // that sleeps can take the rest. A bell that panics loses nothing of what was taken.
+                let taken = Rest::of(self, segment);
                 self.frame.count_change::<A>(set);
+                core::mem::forget(taken);
             }
         }
-        if outcome.taken == 0 {
-            return Segment::EMPTY;
-        }
-        self.top.set(first + outcome.taken);
-        self.segments.set(self.segments.get() + 1);
-        Segment::new(first, outcome.taken, set)
+        segment
     }
 
     /// The states of a segment go back to where they came from, active, and its room is free.
@@ -470,12 +479,62 @@ impl<A: Access> Bench<A> {
 
     /// The states of a segment, or of a part of one, go back to where they came from, active.
     pub(crate) fn put_back(&self, segment: Segment) {
-        for entry in self.entries(segment).iter().map(Entry::read) {
+        drop(Rest::of(self, segment));
+    }
+}
+
+/// States that go back to where they came from, active, when it is dropped. They all do, even if a bell panics meanwhile.
+struct Rest<'t, A: Access> {
+    bench: &'t Bench<A>,
+    entries: slice::Iter<'static, Index>,
+    from: u16,
+}
+
+impl<'t, A: Access> Rest<'t, A> {
+    fn of(bench: &'t Bench<A>, segment: Segment) -> Self {
+        Rest {
+            bench,
+            entries: bench.entries(segment).iter(),
+            from: segment.from,
+        }
+    }
+
+    fn put_back(&mut self) {
+        let frame = self.bench.frame;
+        for entry in self.entries.by_ref().map(Entry::read) {
             if entry.is_claimed() {
-                self.frame.activate_at::<A>(entry.slot(), segment.from);
+                frame.activate_at::<A>(entry.slot(), self.from);
             } else {
-                self.frame.put_back::<A>(entry.slot());
+                frame.put_back::<A>(entry.slot());
             }
         }
+    }
+}
+
+/// A segment that is being secured. Dropped in the middle, as by a bell that panics, it puts all of it back.
+struct Securing<'t, A: Access> {
+    rest: Rest<'t, A>,
+    segment: Segment,
+    kept: usize,
+}
+
+impl<A: Access> Drop for Securing<'_, A> {
+    fn drop(&mut self) {
+        let kept = self.segment.part(self.segment.start(), self.kept);
+        drop(Rest::of(self.rest.bench, kept));
+    }
+}
+
+impl<A: Access> Drop for Rest<'_, A> {
+    fn drop(&mut self) {
+        /// Goes on where a panic has come between.
+        struct Others<'r, 't, A: Access>(&'r mut Rest<'t, A>);
+        impl<A: Access> Drop for Others<'_, '_, A> {
+            fn drop(&mut self) {
+                self.0.put_back();
+            }
+        }
+        let others = Others(self);
+        others.0.put_back();
     }
 }

@@ -20,6 +20,9 @@ pub trait Bell: Sync {
     /// Ends the sleep that a driver is in or about to enter.
     ///
     /// Called from whatever thread or interrupt handler makes the change, so it must neither block nor take a lock.
+    ///
+    /// It should not panic. If it does, no state is lost, and the panic goes on in whatever made the change; the bell is
+    /// rung again when the driver that it happened to has its next turn, and is silent until then.
     fn ring(&self);
 
     /// Whether a ring ends the sleep of those that sleep on the other bell.
@@ -40,6 +43,19 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) const ZERO: Snapshot = Snapshot { count: 0, own: 0 };
+
+    /// Without the owner's changes.
+    pub(crate) fn of_others(self) -> Snapshot {
+        Snapshot { own: 0, ..self }
+    }
+
+    /// With the owner's changes as they were at another time.
+    pub(crate) fn with_own_of(self, other: Snapshot) -> Snapshot {
+        Snapshot {
+            own: other.own,
+            ..self
+        }
+    }
 
     /// Of two counters together.
     pub(crate) fn plus(self, other: Snapshot) -> Snapshot {
@@ -65,6 +81,8 @@ impl Error for BellTaken {}
 const NO_BELL: usize = 0;
 const SETTING: usize = 1;
 const SET: usize = 2;
+/// Set, and the last ring has panicked.
+const OWED: usize = 3;
 
 /// Counts the changes that a driver has not looked at yet.
 ///
@@ -141,7 +159,8 @@ impl ChangeCounter {
 
     fn bell(&self) -> Option<&'static dyn Bell> {
         // ORDERING: Acquire; the partner is the Release store in `BellClaim::fill`.
-        if self.state.load(Ordering::Acquire) != SET {
+        let state = self.state.load(Ordering::Acquire);
+        if state != SET && state != OWED {
             return None;
         }
         let cell = self.bell.get();
@@ -176,24 +195,63 @@ impl ChangeCounter {
         self.count.fetch_add(1, Ordering::Release);
         // ORDERING: the partner is the fence in `sleep`.
         fence(Ordering::SeqCst);
+        self.ring_for_sleepers();
+    }
+
+    /// Rings the bell if a driver sleeps or is about to.
+    #[inline]
+    fn ring_for_sleepers(&self) {
         if self.sleepers.load(Ordering::Relaxed) != 0
+            && self.state.load(Ordering::Relaxed) != OWED
             && let Some(bell) = self.bell()
         {
-            bell.ring();
+            self.ring_bell(bell);
         }
     }
 
-    /// The snapshot without the owner's changes since: for an owner that has just looked at them itself.
-    pub(crate) fn with_own_changes(&self, mut snapshot: Snapshot) -> Snapshot {
-        snapshot.own = self.own.load(Ordering::Relaxed);
-        snapshot
+    /// A bell that panics is not rung again while the panic goes on: what unwinds puts states back, which are changes, and
+    /// a second panic would end the program.
+    fn ring_bell(&self, bell: &dyn Bell) {
+        struct Owe<'a>(&'a ChangeCounter);
+        impl Drop for Owe<'_> {
+            fn drop(&mut self) {
+                // ORDERING: Release; the partner is the Acquire load in `make_up`, which publishes the bell anew.
+                self.0.state.store(OWED, Ordering::Release);
+            }
+        }
+        let owe = Owe(self);
+        bell.ring();
+        core::mem::forget(owe);
     }
 
-    /// Counts a change that the owner of a `Local` machine makes: R8. It is awake, so there is nobody to ring for.
+    /// A driver whose last turn did not come to its end begins another one: a ring that has panicked is made up for.
+    pub(crate) fn make_up(&self) {
+        if self.state.load(Ordering::Acquire) == OWED {
+            // ORDERING: Release; the partner is the Acquire load in `bell`, which sees the bell with either.
+            self.state.store(SET, Ordering::Release);
+            self.ring_for_sleepers();
+        }
+    }
+
+    /// Counts a change that the owner of a `Local` machine makes: R8. The owner is awake, but a driver of the same thread
+    /// may be asleep: as a task of its executor, or while its multiplexer is hosted.
     #[inline]
     pub(crate) fn count_own(&self) {
+        self.count_own_quietly();
+        // ORDERING: the announcement is this thread's own, too.
+        self.ring_for_sleepers();
+    }
+
+    /// As `count_own`, for an owner that calls [`ring_for_own`](Self::ring_for_own) later.
+    #[inline]
+    pub(crate) fn count_own_quietly(&self) {
         let own = self.own.load(Ordering::Relaxed);
         self.own.store(own.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Rings for changes that were counted quietly.
+    pub(crate) fn ring_for_own(&self) {
+        self.ring_for_sleepers();
     }
 
     /// Says that somebody is about to sleep.

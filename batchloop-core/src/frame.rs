@@ -190,13 +190,16 @@ impl Frame {
         let any = !self.inbox().is_empty();
         if any {
             self.route_some::<A>();
+            self.ring_for_own();
         }
         any
     }
 
     #[inline(never)]
     fn route_some<A: Access>(&self) {
-        self.inbox().drain(|slot| self.wake_tenant::<A>(slot));
+        // Quietly: a bell that panics would lose the bits that are in hand.
+        self.inbox()
+            .drain(|slot| self.wake_tenant_quietly::<A>(slot));
     }
 
     #[inline(always)]
@@ -223,6 +226,14 @@ impl Frame {
         self.activate_at::<A>(slot, self.place(slot));
     }
 
+    /// As `activate`, but rings no bell: for the owner of a `Local` machine, which does so later.
+    pub(crate) fn activate_quietly<A: Access>(&self, slot: usize) {
+        let set = self.place(slot);
+        if self.active_set::<A>(set).insert(slot) {
+            self.counter_of(self.workload_of(set)).count_own_quietly();
+        }
+    }
+
     /// Sets the slot's bit in a set, and counts a change if nothing was active there.
     #[inline(always)]
     pub(crate) fn activate_at<A: Access>(&self, slot: usize, set: u16) {
@@ -237,7 +248,7 @@ impl Frame {
         if A::SHARED {
             self.counter_of(self.workload_of(set)).ring();
         } else {
-            self.counter.0.count_own();
+            self.counter_of(self.workload_of(set)).count_own();
         }
     }
 
@@ -273,16 +284,18 @@ impl Frame {
     /// Gives a slot back, and counts a change if somebody is waiting for one.
     pub(crate) fn give_back<A: Access>(&self, slot: usize) {
         self.free_set::<A>().give_back(slot);
+        self.tell_of_room::<A>();
+    }
+
+    /// A slot more is free, or a state less lives: counts a change if something waits for either.
+    fn tell_of_room<A: Access>(&self) {
         if A::SHARED {
             // ORDERING: the partner is the fence in `watch_for_room`.
             fence(Ordering::SeqCst);
         }
         if self.starved.get() != 0 && A::swap(&self.starved, 0) != 0 {
             // Whatever has waited for it may be at any workload.
-            match A::SHARED {
-                true => self.ring_all(),
-                false => self.counter.0.count_own(),
-            }
+            self.count_for_all::<A>();
         }
     }
 
@@ -292,6 +305,7 @@ impl Frame {
             Wrap::Reuse => self.give_back::<A>(slot),
             Wrap::Retire => {
                 self.retired.fetch_add(1, Ordering::Relaxed);
+                self.tell_of_room::<A>();
             }
         }
     }

@@ -15,6 +15,7 @@
 //!   8 lock          a hook takes the lock of a parked or owned slot, by version
 //!   9 unlock        the hook gives it back
 //!  12 take events   clears events of a live slot, by version, whatever else it is
+//!  13 skip          a free slot that was reserved and stays free: version + 2
 //! ```
 //!
 //! | bits | field |
@@ -167,6 +168,14 @@ impl Life {
     #[inline]
     pub(crate) fn allocate(self, limit: VersionLimit) -> Life {
         Life((limit.after(self.version()) << VERSION_SHIFT) | PARKED | NOTIFIED)
+    }
+
+    /// Edge 13: a reserved slot stays without the tenant that it was reserved for, whose version is not used again.
+    /// Returns whether the version has gone round.
+    #[inline]
+    pub(crate) fn skip(self, limit: VersionLimit) -> (Life, bool) {
+        let version = limit.after(limit.after(self.version()));
+        (Life(version << VERSION_SHIFT), version == 0)
     }
 
     /// Edge 2, for whoever has a handle: its version is odd, so a slot of that version is live.

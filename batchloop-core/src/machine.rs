@@ -1,6 +1,6 @@
 //! The machine: one slab of states with its points, trie and change counter.
 
-use core::{fmt, marker::PhantomData};
+use core::{cell::Cell, fmt, marker::PhantomData};
 
 use crate::{
     access::{Access, Local},
@@ -97,6 +97,7 @@ impl<T, A: Access> Machine<T, A> {
             Some(slot) => Ok(Reservation {
                 machine: *self,
                 slot,
+                is_told: Cell::new(false),
             }),
             None => Err(Full(())),
         }
@@ -355,13 +356,17 @@ impl<T, A: Access> Machine<T, A> {
 pub struct Reservation<T: 'static, A: Access = Local> {
     machine: Machine<T, A>,
     slot: usize,
+    /// Whether the handle has been told.
+    is_told: Cell<bool>,
 }
 
 impl<T, A: Access> Reservation<T, A> {
-    /// The handle that the state will have. Until then, and if it never comes, it is stale.
+    /// The handle that the state will have. Until then, and if it never comes, it is stale, and so is what is made of it:
+    /// tokens, wakers, lineages.
     ///
     /// So what the state consists of can be told of the state that it will belong to.
     pub fn handle(&self) -> Handle<T> {
+        self.is_told.set(true);
         let version = self.machine.frame.version_to_come(self.slot);
         Handle::new(self.slot as u32, version)
     }
@@ -401,7 +406,12 @@ impl<T, A: Access> Reservation<T, A> {
 
 impl<T, A: Access> Drop for Reservation<T, A> {
     fn drop(&mut self) {
-        self.machine.frame.give_back::<A>(self.slot);
+        let frame = self.machine.frame;
+        match self.is_told.get() {
+            // Its handle must not be that of the next tenant.
+            true => frame.skip_version::<A>(self.slot),
+            false => frame.give_back::<A>(self.slot),
+        }
     }
 }
 

@@ -79,6 +79,12 @@ impl Frame {
         Life(self.word(slot).get()).allocate(self.limit).version()
     }
 
+    /// Edge 13, for whoever reserved the slot and has told the handle of the tenant that does not come.
+    pub(crate) fn skip_version<A: Access>(&self, slot: usize) {
+        let wrapped = self.transition::<A, _>(slot, |life| life.skip(self.limit));
+        self.bury::<A>(slot, wrapped);
+    }
+
     /// Edge 1, for whoever reserved the slot and has written its payload.
     pub(crate) fn settle<A: Access>(&self, slot: usize, parent: Option<Lineage>) -> usize {
         if let Some(kin) = self.kin(slot) {
@@ -191,16 +197,28 @@ impl Frame {
         word.get() & bit != 0 && Shared::clear(word, bit) & bit != 0
     }
 
-    /// Wakes whoever lives in the slot, if somebody does: for bits of the inbox.
+    /// Wakes whoever lives in the slot, if somebody does: for task wakers.
     pub(crate) fn wake_tenant<A: Access>(&self, slot: usize) {
+        if self.notify_tenant::<A>(slot) == Activate::Yes {
+            self.activate::<A>(slot);
+        }
+    }
+
+    /// As `wake_tenant`, for bits of the inbox: the owner rings for all of them later.
+    pub(crate) fn wake_tenant_quietly<A: Access>(&self, slot: usize) {
+        if self.notify_tenant::<A>(slot) == Activate::Yes {
+            self.activate_quietly::<A>(slot);
+        }
+    }
+
+    #[inline]
+    fn notify_tenant<A: Access>(&self, slot: usize) -> Activate {
         let edge = |life: Life| match life.is_live() {
             true => life.wake(life.version(), Events::NONE).ok_or(()),
             // A slot whose tenant has ended needs no wake.
             false => Err(()),
         };
-        if let Ok(Activate::Yes) = self.attempt::<A, _, _>(slot, edge) {
-            self.activate::<A>(slot);
-        }
+        self.attempt::<A, _, _>(slot, edge).unwrap_or(Activate::No)
     }
 
     /// Sets the slot's bit at its point, where that is not what the caller is mostly about.

@@ -53,7 +53,7 @@ impl<T, A: Access> Driver<T, A> {
                     scratch: Inside(frame.scratch)
                         .part(index * room..(index + 1) * room)
                         .0,
-                    watch: Watch::new(frame, serves),
+                    watch: Watch::new::<A>(frame, serves),
                     stopped: false,
                 });
             }

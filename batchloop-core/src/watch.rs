@@ -1,6 +1,7 @@
 //! What a driver sleeps on: the change counters of the workloads that it serves.
 
 use crate::{
+    access::Access,
     change::{Bell, BellClaim, BellTaken, ChangeCounter, Snapshot},
     frame::Frame,
     sync::{Ordering, fence},
@@ -30,6 +31,21 @@ impl Shard {
 }
 
 impl Frame {
+    /// Whether one of the workloads has no counter of its own, and so the first one.
+    fn serves_first_counter(&self, serves: Workloads) -> bool {
+        // IO has the lowest bit, and then come those that have counters of their own: up to seven.
+        let own = Workloads::from_bits(((2_u32 << self.shards.len()) - 2) as u8);
+        serves.without(own) != Workloads::NONE
+    }
+
+    /// Rings for the owner's changes that were counted quietly.
+    pub(crate) fn ring_for_own(&self) {
+        self.counter.0.ring_for_own();
+        for shard in self.shards {
+            shard.0.ring_for_own();
+        }
+    }
+
     /// The counter of a workload. Those that the capacity has no counter of their own for share the first.
     pub(crate) fn counter_of(&self, workload: Workload) -> &ChangeCounter {
         match workload.index().checked_sub(1) {
@@ -44,22 +60,23 @@ impl Frame {
     /// Each counter of the workloads, once.
     #[inline(never)]
     fn each_counter<'a>(&'a self, workloads: Workloads, visit: &mut dyn FnMut(&'a ChangeCounter)) {
-        let mut others = workloads;
         for (index, shard) in self.shards.iter().enumerate() {
-            let workload = Workload::from_index(index as u16 + 1);
-            others = others.without(workload.into());
-            if workloads.contains(workload) {
+            if workloads.contains(Workload::from_index(index as u16 + 1)) {
                 visit(&shard.0);
             }
         }
-        if others != Workloads::NONE {
+        if self.serves_first_counter(workloads) {
             visit(&self.counter.0);
         }
     }
 
-    /// Counts a change for every workload.
-    pub(crate) fn ring_all(&self) {
-        self.each_counter(Workloads::ALL, &mut ChangeCounter::ring);
+    /// Counts a change for every workload that somebody who may change the machine's words makes.
+    pub(crate) fn count_for_all<A: Access>(&self) {
+        let count = match A::SHARED {
+            true => ChangeCounter::ring,
+            false => ChangeCounter::count_own,
+        };
+        self.each_counter(Workloads::ALL, &mut |counter| count(counter));
     }
 
     /// Gives the bell to all counters of the workloads, or to none.
@@ -96,6 +113,9 @@ impl Frame {
 pub struct Watch {
     frame: &'static Frame,
     serves: Workloads,
+    /// Whether the first counter is looked at for what others do, though it is of no workload that is served: they wake
+    /// states of a `Local` machine through the inbox, whatever their workload, and ring that counter.
+    hears_inbox: bool,
     since: Snapshot,
     /// The last turn left work behind, or did not come to its end, or there was none yet.
     unfinished: bool,
@@ -104,10 +124,11 @@ pub struct Watch {
 opaque_debug!(Watch);
 
 impl Watch {
-    pub(crate) fn new(frame: &'static Frame, serves: Workloads) -> Self {
+    pub(crate) fn new<A: Access>(frame: &'static Frame, serves: Workloads) -> Self {
         let mut watch = Watch {
             frame,
             serves,
+            hears_inbox: !A::SHARED && !frame.serves_first_counter(serves),
             since: Snapshot::ZERO,
             unfinished: true,
         };
@@ -123,6 +144,14 @@ impl Watch {
         self.frame.each_counter(self.serves, visit);
     }
 
+    /// Each counter whose bell ends this driver's sleep, once.
+    fn each_bell(&self, visit: &mut dyn FnMut(&'static ChangeCounter)) {
+        self.each_counter(visit);
+        if self.hears_inbox {
+            visit(&self.frame.counter.0);
+        }
+    }
+
     fn now(&self) -> Snapshot {
         if self.frame.shards.is_empty() {
             return self.frame.counter.0.snapshot();
@@ -130,11 +159,17 @@ impl Watch {
         // Counts only grow, so the sum has moved if one of them has.
         let mut sum = Snapshot::ZERO;
         self.each_counter(&mut |counter| sum = sum.plus(counter.snapshot()));
+        if self.hears_inbox {
+            sum = sum.plus(self.frame.counter.0.snapshot().of_others());
+        }
         sum
     }
 
     /// Takes the present as the new past: a turn starts.
     pub(crate) fn renew(&mut self) {
+        if self.unfinished {
+            self.each_bell(&mut ChangeCounter::make_up);
+        }
         self.since = self.now();
         self.unfinished = true;
     }
@@ -147,7 +182,7 @@ impl Watch {
 
     /// Leaves the owner's changes since out of account.
     pub(crate) fn forget_own_changes(&mut self) {
-        self.since = self.frame.counter.0.with_own_changes(self.since);
+        self.since = self.since.with_own_of(self.now());
     }
 
     /// Whether there has been a change since the driver's last turn started.
@@ -166,7 +201,7 @@ impl Watch {
     #[must_use = "a driver that sleeps on a bell that is not rung sleeps for ever"]
     pub fn is_rung_by(&self, sleeper: &dyn Bell) -> bool {
         let mut each = true;
-        self.each_counter(&mut |counter| each &= counter.is_rung_by(sleeper));
+        self.each_bell(&mut |counter| each &= counter.is_rung_by(sleeper));
         each
     }
 
@@ -174,7 +209,7 @@ impl Watch {
     #[cfg(feature = "task-bell")]
     pub(crate) fn rings_another(&self, sleeper: &dyn Bell) -> bool {
         let mut another = false;
-        self.each_counter(&mut |counter| {
+        self.each_bell(&mut |counter| {
             another |= counter.has_bell() && !counter.is_rung_by(sleeper);
         });
         another
@@ -216,7 +251,7 @@ impl Watch {
             return None;
         }
         let announced = Announced(*self);
-        self.each_counter(&mut ChangeCounter::announce);
+        self.each_bell(&mut ChangeCounter::announce);
         // ORDERING: the partner is the fence in `ring`.
         fence(Ordering::SeqCst);
         // What is dropped on the way out is taken back.
@@ -232,6 +267,6 @@ opaque_debug!(Announced);
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        self.0.each_counter(&mut ChangeCounter::withdraw);
+        self.0.each_bell(&mut ChangeCounter::withdraw);
     }
 }

@@ -74,8 +74,16 @@ impl<A: Admits<u32>> Model<A> {
         self.value += 1;
     }
 
-    fn give_back(&mut self, slot: usize, before: Snapshot) {
-        self.slots[slot].0 = Slot::Free;
+    /// A slot has no tenant any more, and its version has moved on by so many.
+    fn ends(&mut self, slot: usize, moves: usize, before: Snapshot) {
+        let version = (self.slots[slot].1 + moves) % self.versions;
+        let is_retired = moves > 0 && version == 0 && self.wrap == Wrap::Retire;
+        let state = if is_retired {
+            Slot::Retired
+        } else {
+            Slot::Free
+        };
+        self.slots[slot] = (state, version);
         let moved = self.machine.counter().moved_since(before);
         assert_eq!(moved, self.starved, "it rings exactly for those who wait");
         self.starved = false;
@@ -114,8 +122,14 @@ impl<A: Admits<u32>> Model<A> {
                     let handle = reservation.commit(self.value);
                     self.settle(slot, self.value, handle);
                 } else {
+                    // The version of a tenant that was told of and does not come is not used again.
+                    let is_told = index % 2 == 0;
+                    if is_told {
+                        let handle = reservation.handle();
+                        assert!(!machine.is_live(handle));
+                    }
                     drop(reservation);
-                    self.give_back(slot, before);
+                    self.ends(slot, if is_told { 2 } else { 0 }, before);
                 }
             }
             Operation::Release(index) | Operation::Wake(index) => {
@@ -145,14 +159,7 @@ impl<A: Admits<u32>> Model<A> {
             assert_eq!(machine.post_token(handle.token(), Events::NONE), expected);
         } else if is_live {
             assert_eq!(machine.release(handle), Ok(()));
-            let next = (version + 1) % self.versions;
-            self.slots[slot].1 = next;
-            if next == 0 && self.wrap == Wrap::Retire {
-                self.slots[slot].0 = Slot::Retired;
-                assert!(!machine.counter().moved_since(before));
-            } else {
-                self.give_back(slot, before);
-            }
+            self.ends(slot, 1, before);
         } else {
             assert_eq!(machine.release(handle), Err(SignalError::Stale(())));
         }
