@@ -12,7 +12,6 @@ use core::{
     cell::{Cell, OnceCell},
     marker::PhantomData,
     num::NonZeroUsize,
-    slice,
 };
 
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
     error::Fault,
     frame::{Frame, Inside},
     point::ProgramPoint,
+    rest::{Rest, Securing},
     slot::Taken,
     storage::Index,
     sync::Ordering,
@@ -293,12 +293,8 @@ impl<A: Access> Bench<A> {
 
     /// Takes what is only claimed, so that the whole segment is owned; what cannot be taken is left out.
     fn secure(&self, segment: Segment) -> Segment {
-        let mut pass = Securing {
-            rest: Rest::of(self, segment),
-            segment,
-            kept: 0,
-        };
-        while let Some(entry) = pass.rest.entries.next().map(Entry::read) {
+        let mut pass = Securing::of(self, segment);
+        while let Some(entry) = pass.next() {
             let ours = !entry.is_claimed()
                 || self.frame.take::<A>(entry.slot(), segment.from) == Taken::Here;
             if ours {
@@ -306,7 +302,7 @@ impl<A: Access> Bench<A> {
                 pass.kept += 1;
             }
         }
-        let kept = core::mem::take(&mut pass.kept);
+        let kept = pass.end();
         self.shrink(segment, kept)
     }
 
@@ -480,61 +476,5 @@ impl<A: Access> Bench<A> {
     /// The states of a segment, or of a part of one, go back to where they came from, active.
     pub(crate) fn put_back(&self, segment: Segment) {
         drop(Rest::of(self, segment));
-    }
-}
-
-/// States that go back to where they came from, active, when it is dropped. They all do, even if a bell panics meanwhile.
-struct Rest<'t, A: Access> {
-    bench: &'t Bench<A>,
-    entries: slice::Iter<'static, Index>,
-    from: u16,
-}
-
-impl<'t, A: Access> Rest<'t, A> {
-    fn of(bench: &'t Bench<A>, segment: Segment) -> Self {
-        Rest {
-            bench,
-            entries: bench.entries(segment).iter(),
-            from: segment.from,
-        }
-    }
-
-    fn put_back(&mut self) {
-        let frame = self.bench.frame;
-        for entry in self.entries.by_ref().map(Entry::read) {
-            if entry.is_claimed() {
-                frame.activate_at::<A>(entry.slot(), self.from);
-            } else {
-                frame.put_back::<A>(entry.slot());
-            }
-        }
-    }
-}
-
-/// A segment that is being secured. Dropped in the middle, as by a bell that panics, it puts all of it back.
-struct Securing<'t, A: Access> {
-    rest: Rest<'t, A>,
-    segment: Segment,
-    kept: usize,
-}
-
-impl<A: Access> Drop for Securing<'_, A> {
-    fn drop(&mut self) {
-        let kept = self.segment.part(self.segment.start(), self.kept);
-        drop(Rest::of(self.rest.bench, kept));
-    }
-}
-
-impl<A: Access> Drop for Rest<'_, A> {
-    fn drop(&mut self) {
-        /// Goes on where a panic has come between.
-        struct Others<'r, 't, A: Access>(&'r mut Rest<'t, A>);
-        impl<A: Access> Drop for Others<'_, '_, A> {
-            fn drop(&mut self) {
-                self.0.put_back();
-            }
-        }
-        let others = Others(self);
-        others.0.put_back();
     }
 }

@@ -170,6 +170,7 @@ mod me;
 mod point;
 mod position;
 mod project;
+mod rest;
 mod shape;
 mod slot;
 mod storage;
