@@ -128,15 +128,32 @@ impl FarEnd {
         self.say("dump\n")?;
         (0..SENSORS + 3).map(|_| self.answer()).collect()
     }
+
+    /// When a sensor that has been read is to be asked next. It answers until then.
+    fn due(&mut self, sensor: usize) -> Result<u64, String> {
+        self.values[sensor - 1] = Some(77);
+        loop {
+            let lines = self.dump()?;
+            let line = &lines[lines.len() - SENSORS + sensor - 1];
+            if line.contains(" waits at \"rest\" (") && line.contains(" reading: Some(") {
+                let due = line
+                    .split_once(" due: ")
+                    .and_then(|(_, due)| due.split_once(','));
+                let due = due.and_then(|(due, _)| due.parse().ok());
+                return due.ok_or_else(|| line.clone());
+            }
+        }
+    }
 }
 
 /// A part of the conversation, with its name.
 type Scene = (&'static str, fn(&mut FarEnd) -> Result<(), String>);
 
-const SCENES: [Scene; 10] = [
+const SCENES: [Scene; 11] = [
     ("ordinary polling", polling),
     ("a silent sensor", silent_sensor),
     ("a late answer", late_answer),
+    ("answers that take their time", slow_answers),
     ("bytes one by one", single_bytes),
     ("garbage", garbage),
     ("a line that is too long", long_line),
@@ -229,6 +246,29 @@ fn late_answer(far_end: &mut FarEnd) -> Result<(), String> {
     far_end.say("stop 5\n")?;
     far_end.expect_start("s5 555, ")?;
     far_end.answer_late(5, 60_000)
+}
+
+/// They put off no request behind them: when sensor 7 is due next stays a multiple of its rate away from when it was.
+fn slow_answers(far_end: &mut FarEnd) -> Result<(), String> {
+    const RATE: u64 = 50;
+    far_end.say(&format!("rate 7 {RATE}\nstart 7\n"))?;
+    for _ in 0..2 {
+        far_end.expect_start("s7 not read yet; ")?;
+    }
+    let first = far_end.due(7)?;
+    for _ in 0..5 {
+        far_end.values[6] = None;
+        let request = far_end.requests[6] + 1;
+        far_end.until_asked(7, request)?;
+        thread::sleep(PAUSE);
+        far_end.say(&format!("< s7 {request} 77\n"))?;
+        let due = far_end.due(7)?;
+        ensure((due - first) % RATE == 0, || {
+            format!("due at {first}, and then at {due}")
+        })?;
+    }
+    far_end.say("stop 7\n")?;
+    far_end.expect_start("s7 77, ")
 }
 
 fn single_bytes(far_end: &mut FarEnd) -> Result<(), String> {

@@ -5,7 +5,7 @@ mod registers;
 mod system;
 
 use aarch64_rt::{ExceptionHandlers, RegisterStateRef, exception_handlers};
-use firmware::{Board, Interrupts};
+use firmware::{Board, Interrupts, period};
 
 #[doc(hidden)]
 pub use {aarch64_rt, firmware};
@@ -51,7 +51,17 @@ impl Board for Here {
     }
 
     fn alarm() {
-        system::set_alarm(Some(system::SOON));
+        system::set_alarm(system::time() + system::SOON);
+    }
+
+    fn silence() {
+        system::set_alarm(u64::MAX);
+    }
+
+    fn alarm_again() -> u64 {
+        let (due, now) = (system::alarm(), system::time());
+        system::set_alarm(period::next(due, system::SOON, now));
+        period::come(due, system::SOON, now)
     }
 
     fn wait() {
@@ -84,11 +94,7 @@ impl ExceptionHandlers for Exceptions {
         let source = registers::ACKNOWLEDGE.read();
         match source & registers::SOURCE {
             registers::SERIAL_LINE => firmware::on_serial::<Here>(),
-            registers::TIMER => {
-                // An alarm goes off once.
-                system::set_alarm(None);
-                firmware::on_interrupt();
-            }
+            registers::TIMER => firmware::on_alarm::<Here>(),
             registers::ONESELF => firmware::on_interrupt(),
             _ => {}
         }

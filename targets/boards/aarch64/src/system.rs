@@ -27,12 +27,27 @@ pub(crate) fn let_interrupts_through() {
     unsafe { asm!("msr daifclr, #2") };
 }
 
-pub(crate) fn set_alarm(ticks: Option<u64>) {
-    let (ticks, enable) = (ticks.unwrap_or(0), u64::from(ticks.is_some()));
+/// The time, in ticks since the machine was switched on.
+pub(crate) fn time() -> u64 {
+    let time: u64;
+    // SAFETY: B1: the timer's count, which touches no memory.
+    unsafe { asm!("isb", "mrs {}, cntpct_el0", out(reg) time) };
+    time
+}
+
+/// When the alarm goes off.
+pub(crate) fn alarm() -> u64 {
+    let time: u64;
+    // SAFETY: B1: the timer's register, which touches no memory.
+    unsafe { asm!("mrs {}, cntp_cval_el0", out(reg) time) };
+    time
+}
+
+pub(crate) fn set_alarm(time: u64) {
     // SAFETY: B1: the timer's registers, which touch no memory.
     unsafe {
-        asm!("msr cntp_tval_el0, {}", "msr cntp_ctl_el0, {}", "isb", in(reg) ticks, in(reg) enable);
-    }
+        asm!("msr cntp_cval_el0, {}", "msr cntp_ctl_el0, {}", "isb", in(reg) time, in(reg) 1_u64)
+    };
 }
 
 pub(crate) fn wait() {

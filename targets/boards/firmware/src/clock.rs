@@ -5,25 +5,15 @@ use core::cell::Cell;
 use batchloop_core::ChangeCounter;
 use critical_section::Mutex;
 
-use crate::{ALARM, Board};
+use crate::{ALARM, Board, on_interrupt};
 
-/// What the handler does at each alarm.
-#[derive(Clone, Copy)]
-struct Tick {
-    counter: &'static ChangeCounter,
-    again: fn(),
-}
-
-static TICK: Mutex<Cell<Option<Tick>>> = Mutex::new(Cell::new(None));
+/// Who is told of each tick, while the clock runs.
+static COUNTER: Mutex<Cell<Option<&'static ChangeCounter>>> = Mutex::new(Cell::new(None));
 static TICKS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
 /// Starts the clock. Each tick counts as a change, so that whoever sleeps on `counter` looks at the time.
 pub(crate) fn start<B: Board>(counter: &'static ChangeCounter) {
-    let tick = Tick {
-        counter,
-        again: B::alarm,
-    };
-    critical_section::with(|cs| TICK.borrow(cs).set(Some(tick)));
+    critical_section::with(|cs| COUNTER.borrow(cs).set(Some(counter)));
     B::alarm();
 }
 
@@ -32,16 +22,17 @@ pub(crate) fn now() -> u64 {
     critical_section::with(|cs| TICKS.borrow(cs).get()) * u64::from(ALARM)
 }
 
-/// Part of the alarm's handler. Answers whether the alarm was the clock's.
-pub(crate) fn tick() -> bool {
-    let tick = critical_section::with(|cs| {
-        let tick = TICK.borrow(cs).get()?;
-        TICKS.borrow(cs).set(TICKS.borrow(cs).get() + 1);
-        Some(tick)
-    });
-    if let Some(Tick { counter, again }) = tick {
-        again();
-        counter.ring();
+/// The handler of an alarm: a tick of the clock, or else as that of any interrupt.
+pub fn on_alarm<B: Board>() {
+    match critical_section::with(|cs| COUNTER.borrow(cs).get()) {
+        Some(counter) => {
+            let ticks = B::alarm_again();
+            critical_section::with(|cs| TICKS.borrow(cs).set(TICKS.borrow(cs).get() + ticks));
+            counter.ring();
+        }
+        None => {
+            B::silence();
+            on_interrupt();
+        }
     }
-    tick.is_some()
 }

@@ -19,9 +19,11 @@ mod idle;
 mod last_words;
 mod line;
 mod mailbox;
+pub mod period;
 mod programs;
 mod register;
 
+pub use clock::on_alarm;
 pub use idle::Sleep;
 #[doc(hidden)]
 pub use last_words::LastWords;
@@ -42,8 +44,15 @@ pub trait Board: 'static {
     /// Makes the interrupt pending whose handler calls [`on_interrupt`].
     fn pend();
 
-    /// Makes the same interrupt pending later: [`ALARM`] from now.
+    /// Makes an interrupt pending later, [`ALARM`] from now, whose handler calls [`on_alarm`].
     fn alarm();
+
+    /// In that handler: no other alarm follows.
+    fn silence();
+
+    /// In that handler: the next alarm follows [`ALARM`] after this one was due, however late this is. Returns how many
+    /// were due by now, if the board can tell.
+    fn alarm_again() -> u64;
 
     /// Sleeps until an interrupt is pending, also if interrupts are held back: `WFI`.
     fn wait();

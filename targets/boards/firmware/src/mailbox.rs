@@ -5,7 +5,7 @@ use core::cell::Cell;
 use batchloop_core::{Local, Stale, Waker};
 use critical_section::Mutex;
 
-use crate::{Board, clock};
+use crate::Board;
 
 /// A wake to do, or one that was done.
 #[derive(Clone, Copy)]
@@ -22,11 +22,8 @@ fn leave_mail(mail: Mail) {
     critical_section::with(|cs| MAIL.borrow(cs).set(mail));
 }
 
-/// The handler of the board's interrupt: counts the time, or wakes whom the program has named.
+/// The handler of the board's interrupt: wakes whom the program has named.
 pub fn on_interrupt() {
-    if clock::tick() {
-        return;
-    }
     match critical_section::with(|cs| MAIL.borrow(cs).get()) {
         Mail::Wake(waker) => leave_mail(Mail::Done(waker.wake())),
         _ => critical_section::with(|cs| LATE.borrow(cs).set(LATE.borrow(cs).get() + 1)),

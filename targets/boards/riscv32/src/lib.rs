@@ -3,7 +3,7 @@
 
 mod registers;
 
-use firmware::{Board, Interrupts};
+use firmware::{Board, Interrupts, period};
 use riscv::{asm, interrupt::Interrupt};
 
 #[doc(hidden)]
@@ -48,7 +48,17 @@ impl Board for Here {
     }
 
     fn alarm() {
-        registers::set_alarm(Some(registers::SOON));
+        registers::set_alarm(registers::time() + registers::SOON);
+    }
+
+    fn silence() {
+        registers::set_alarm(u64::MAX);
+    }
+
+    fn alarm_again() -> u64 {
+        let (due, now) = (registers::alarm(), registers::time());
+        registers::set_alarm(period::next(due, registers::SOON, now));
+        period::come(due, registers::SOON, now)
     }
 
     fn wait() {
@@ -80,9 +90,7 @@ fn software_interrupt() {
 
 #[riscv_rt::core_interrupt(Interrupt::MachineTimer)]
 fn timer() {
-    // An alarm goes off once.
-    registers::set_alarm(None);
-    firmware::on_interrupt();
+    firmware::on_alarm::<Here>();
 }
 
 #[riscv_rt::core_interrupt(Interrupt::MachineExternal)]

@@ -33,10 +33,10 @@ const RECEIVED: u8 = 1 << 0;
 const CAN_SEND: u8 = 1 << 5;
 
 /// Ticks of the alarm.
-pub(crate) const SOON: u32 = 10_000 * firmware::ALARM;
+pub(crate) const SOON: u64 = 10_000 * firmware::ALARM as u64;
 
 pub(crate) fn let_interrupts_through() {
-    set_alarm(None);
+    set_alarm(u64::MAX);
     // SAFETY: B2: there is a handler for each of them.
     unsafe { mie::set_msoft() };
     // SAFETY: B2: as above.
@@ -47,15 +47,27 @@ pub(crate) fn let_interrupts_through() {
     unsafe { riscv::interrupt::enable() };
 }
 
-pub(crate) fn set_alarm(ticks: Option<u32>) {
-    ALARM_HIGH.write(u32::MAX);
-    if let Some(ticks) = ticks {
-        // If the low half wraps between the two looks, the alarm goes off at once.
+/// The time, in ticks since the machine was switched on.
+pub(crate) fn time() -> u64 {
+    loop {
         let (high, low) = (TIME_HIGH.read(), TIME.read());
-        let (low, wraps) = low.overflowing_add(ticks);
-        ALARM.write(low);
-        ALARM_HIGH.write(high + u32::from(wraps));
+        // The low half has not wrapped between the looks.
+        if high == TIME_HIGH.read() {
+            return u64::from(high) << 32 | u64::from(low);
+        }
     }
+}
+
+/// When the alarm goes off.
+pub(crate) fn alarm() -> u64 {
+    u64::from(ALARM_HIGH.read()) << 32 | u64::from(ALARM.read())
+}
+
+pub(crate) fn set_alarm(time: u64) {
+    // Not a moment at which it is earlier than it was and than it will be.
+    ALARM_HIGH.write(u32::MAX);
+    ALARM.write(time as u32);
+    ALARM_HIGH.write((time >> 32) as u32);
 }
 
 pub(crate) fn listen(interrupts: Interrupts) {

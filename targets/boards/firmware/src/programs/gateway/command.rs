@@ -17,7 +17,7 @@ pub(super) const HELP: [&str; 8] = [
     "help       says this",
     "list       says of each sensor what was read last",
     "get N      says it of sensor N",
-    "rate N MS  waits MS milliseconds between its readings",
+    "rate N MS  reads it every MS milliseconds",
     "start N    begins to read it",
     "stop N     ends that",
     "dump       says where each state waits",

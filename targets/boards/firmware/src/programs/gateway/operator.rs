@@ -93,7 +93,7 @@ impl Operator {
             Command::Rate { sensor, rate } => {
                 gateway.tell(sensor, |sensor| sensor.set_rate(rate, now))
             }
-            Command::Start { sensor } => gateway.tell(sensor, Sensor::start),
+            Command::Start { sensor } => gateway.tell(sensor, |sensor| sensor.start(now)),
             Command::Stop { sensor } => gateway.tell(sensor, Sensor::stop),
             Command::Answer {
                 sensor,

@@ -8,7 +8,7 @@ use super::{
     Gateway,
     exchange::{Exchange, exchange},
 };
-use crate::Board;
+use crate::{Board, period};
 
 /// Requests without an answer until a sensor has failed.
 const TRIES: u8 = 3;
@@ -16,7 +16,7 @@ const TRIES: u8 = 3;
 const PAUSE: u64 = 125;
 /// The pause before a sensor that has failed is tried again.
 const LONG_PAUSE: u64 = 2000;
-/// Milliseconds from one reading to the next request, unless the operator says otherwise.
+/// Milliseconds from one request to the next, unless the operator says otherwise.
 const RATE: u32 = 1000;
 
 /// What a sensor has said.
@@ -34,6 +34,8 @@ pub(super) struct Sensor {
     rate: u32,
     /// When it is to be asked next.
     due: u64,
+    /// When it would be asked next if all had gone well. Neither an answer that takes its time nor a busy core moves this.
+    beat: u64,
     reading: Option<Reading>,
     /// Requests without an answer since the last reading.
     tries: u8,
@@ -80,6 +82,7 @@ impl Sensor {
             is_running: false,
             rate: RATE,
             due: 0,
+            beat: 0,
             reading: None,
             tries: 0,
             failures: 0,
@@ -89,14 +92,16 @@ impl Sensor {
 
     /// Waits until it is due, or for ever if it is stopped.
     fn wait<B>(&mut self, me: Me<Sensor>, gateway: &mut Gateway<'_, B>) -> Step {
-        if !self.is_running {
-            return Step::Wait;
-        }
-        if gateway.now < self.due {
+        if self.is_running && gateway.now < self.due {
             gateway.timers.arm(me.token(), self.due);
             return Step::Wait;
         }
-        Step::Next
+        // Even if it has come: what is waited for is over.
+        gateway.timers.cancel(me.token());
+        match self.is_running {
+            true => Step::Next,
+            false => Step::Wait,
+        }
     }
 
     /// Notes what the exchange has brought, if anything.
@@ -106,7 +111,9 @@ impl Sensor {
         };
         self.reading = Some(Reading { value, at: now });
         self.tries = 0;
-        self.due = now + u64::from(self.rate);
+        // What was left out meanwhile is not made up for.
+        self.beat = period::next(self.beat, u64::from(self.rate), now);
+        self.due = self.beat;
         true
     }
 
@@ -125,11 +132,10 @@ impl Sensor {
 
 /// What others do to a sensor.
 impl Sensor {
-    pub(super) fn start(&mut self) -> Reaction {
+    pub(super) fn start(&mut self, now: u64) -> Reaction {
         self.is_running = true;
         self.tries = 0;
-        self.due = 0;
-        Reaction::Wake
+        self.ask_from(now)
     }
 
     pub(super) fn stop(&mut self) -> Reaction {
@@ -137,10 +143,16 @@ impl Sensor {
         Reaction::Wake
     }
 
-    /// The next reading comes at the new rate, also if the old one would have been sooner.
+    /// The next reading comes at the new rate, even if the old one would have been sooner.
     pub(super) fn set_rate(&mut self, rate: u32, now: u64) -> Reaction {
         self.rate = rate;
-        self.due = now + u64::from(rate);
+        self.ask_from(now + u64::from(rate))
+    }
+
+    /// Asks it then, and at its rate from then on.
+    fn ask_from(&mut self, beat: u64) -> Reaction {
+        self.beat = beat;
+        self.due = beat;
         Reaction::Wake
     }
 
