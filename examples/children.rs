@@ -11,7 +11,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{error::Error, mem, process::ExitCode, thread};
 
-use batchloop_examples::{SLOTS, number, print};
+use batchloop_examples::{SLOTS, finish, number, print};
 use batchloop_std::{
     Abandoned, Busy, Capacity, Completion, Handle, Machine, Parking, Reaction, Shared, SignalError,
     Step, Turn, Waker, point,
@@ -203,9 +203,5 @@ fn main() -> ExitCode {
         None => Ok(print(USAGE)?),
         Some(options) => run(options),
     });
-    let Err(error) = outcome else {
-        return ExitCode::SUCCESS;
-    };
-    eprintln!("children: {error}");
-    ExitCode::from(2)
+    finish("children", outcome)
 }

@@ -18,7 +18,7 @@ use std::{error::Error, io, process::ExitCode, time::Duration};
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
 use batchloop_examples::{
-    Backend, SLOTS, dump_on_signal, note, number, print, raise_limit_of_files,
+    Backend, SLOTS, dump_on_signal, finish, note, number, print, raise_limit_of_files,
 };
 use batchloop_std::register;
 
@@ -211,11 +211,5 @@ fn main() -> ExitCode {
             start(&options)
         }
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            note("echo", &error.to_string());
-            ExitCode::from(2)
-        }
-    }
+    finish("echo", outcome)
 }

@@ -26,7 +26,7 @@ use std::{
 use batchloop_core::{Capacity, Events, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Received, Registry, Stream};
 use batchloop_examples::{
-    Backend, SLOTS, dump_on_signal, note, number, print, raise_limit_of_files, seconds,
+    Backend, SLOTS, dump_on_signal, finish, note, number, print, raise_limit_of_files, seconds,
 };
 use batchloop_std::register;
 use tokio::{
@@ -299,11 +299,5 @@ fn main() -> ExitCode {
             start(options)
         }
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            note("hosted", &error.to_string());
-            ExitCode::from(2)
-        }
-    }
+    finish("hosted", outcome)
 }

@@ -1,21 +1,26 @@
 //! Programs that a user of batchloop would start from; each is an example of this package. Here is what several servers
 //! share.
 
+mod notes;
+
 use std::{
     error::Error,
     fmt::Display,
     io::{self, Read, Write},
     ops::RangeInclusive,
     os::unix::net::UnixStream,
+    process::ExitCode,
     str::FromStr,
     thread,
     time::Duration,
 };
 
 use batchloop_eventfd::Multiplexer;
-use batchloop_std::dump_all;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGUSR1;
+
+use notes::say_dump;
+pub use notes::{flush_notes, note, say};
 
 /// The most slots that a server may be asked for: a multiplexer's limit for one machine.
 pub const SLOTS: usize = 1 << 24;
@@ -106,12 +111,22 @@ pub fn print(line: impl Display) -> Result<(), String> {
     writeln!(io::stdout(), "{line}").map_err(|error| format!("standard output: {error}"))
 }
 
-/// Says one line on standard error, and goes on if nobody can hear it there.
-pub fn note(program: &str, text: &str) {
-    let _ = writeln!(io::stderr(), "{program}: {}", text.replace('\n', "\\n"));
+/// How a program ends: with 0, or with 2 after it has said what was wrong. What was noted is out by then, unless nobody
+/// reads it.
+pub fn finish(program: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
+    let code = match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(program, &error.to_string());
+            ExitCode::from(2)
+        }
+    };
+    flush_notes();
+    code
 }
 
-/// Prints what the whole system is doing, whenever SIGUSR1 comes, on a thread of its own: nobody waits for it.
+/// Prints on standard error what the whole system is doing, whenever SIGUSR1 comes. Nobody waits for it, whether
+/// somebody reads there or not; those asked for while one waits are that one.
 ///
 /// # Errors
 ///
@@ -121,8 +136,7 @@ pub fn dump_on_signal() -> io::Result<()> {
     signal_hook::low_level::pipe::register(SIGUSR1, sender)?;
     let dumping = move || {
         while let Ok(1..) = signals.read(&mut [0]) {
-            // Nobody may hear it there.
-            let _ = write!(io::stderr(), "{}", dump_all());
+            say_dump();
         }
     };
     thread::Builder::new().name("dump".into()).spawn(dumping)?;

@@ -23,7 +23,7 @@ use std::{
     time::Instant,
 };
 
-use batchloop_examples::{number, print};
+use batchloop_examples::{finish, flush_notes, note, number, print};
 use batchloop_std::{
     Capacity, Machine, Queue, Role, Shared, Step, Stop, Turn, Worker, Workers, Workload, point,
     queue,
@@ -238,10 +238,12 @@ fn run(options: Options) -> Result<bool, Box<dyn Error>> {
         ))?;
     }
     if let Some(error) = &done.failure {
-        eprintln!(
-            "pipeline: {} units failed, the first with: {error}",
-            done.failures
+        let failures = done.failures;
+        note(
+            "pipeline",
+            &format!("{failures} units failed, the first with: {error}"),
         );
+        flush_notes();
     }
     Ok(done.failure.is_none())
 }
@@ -255,9 +257,6 @@ fn main() -> ExitCode {
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("pipeline: {error}");
-            ExitCode::from(2)
-        }
+        Err(error) => finish("pipeline", Err(error)),
     }
 }

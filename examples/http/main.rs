@@ -39,7 +39,7 @@ use std::{
 
 use batchloop_core::{Capacity, Events, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Received, Registry, Shutdown, Stream};
-use batchloop_examples::{dump_on_signal, note, print, raise_limit_of_files};
+use batchloop_examples::{dump_on_signal, finish, note, print, raise_limit_of_files};
 use batchloop_std::register;
 
 use answer::{Answer, Present};
@@ -424,11 +424,5 @@ fn main() -> ExitCode {
         None => Ok(print(options::USAGE)?),
         Some(options) => start(&options),
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            note("http", &error.to_string());
-            ExitCode::from(2)
-        }
-    }
+    finish("http", outcome)
 }

@@ -35,7 +35,7 @@ use std::{
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
-use batchloop_examples::{dump_on_signal, note, print, raise_limit_of_files};
+use batchloop_examples::{dump_on_signal, finish, note, print, raise_limit_of_files};
 use batchloop_std::register;
 
 use commands::{Database, Outcome};
@@ -325,11 +325,5 @@ fn main() -> ExitCode {
             start(&options)
         }
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            note("kv", &error.to_string());
-            ExitCode::from(2)
-        }
-    }
+    finish("kv", outcome)
 }

@@ -33,7 +33,7 @@ use std::{
 
 use batchloop_core::{Capacity, Events, Machine, Me, Reaction, Reservation, Step, Turn, point};
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Registry, Shutdown, Stream};
-use batchloop_examples::{dump_on_signal, note, print, raise_limit_of_files};
+use batchloop_examples::{dump_on_signal, finish, note, print, raise_limit_of_files};
 use batchloop_std::register;
 use rustix::{
     io::Errno,
@@ -398,11 +398,5 @@ fn main() -> ExitCode {
             start(&options)
         }
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            note("proxy", &error.to_string());
-            ExitCode::from(2)
-        }
-    }
+    finish("proxy", outcome)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -12,6 +12,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::process::{example, wait};
@@ -83,6 +84,26 @@ impl Server {
         limit: usize,
         redirections: &str,
     ) -> Self {
+        Self::spawn(&mut Self::limited(name, arguments, limit, redirections))
+    }
+
+    /// With at most so many open files, and a standard error that takes nothing.
+    pub fn start_unread(
+        name: &'static str,
+        arguments: &[&str],
+        limit: usize,
+        stderr: &FullPipe,
+    ) -> Self {
+        let mut command = Self::limited(name, arguments, limit, "");
+        Self::spawn(command.stderr(stderr.writer()))
+    }
+
+    fn limited(
+        name: &'static str,
+        arguments: &[&str],
+        limit: usize,
+        redirections: &str,
+    ) -> Command {
         // What the tests themselves inherited shall not count.
         let script = format!(
             "for file in /proc/self/fd/*; do
@@ -97,13 +118,14 @@ impl Server {
             .args(["-c", &script])
             .arg(program.get_program())
             .args(program.get_args());
-        Self::spawn(piped(&mut shell))
+        piped(&mut shell);
+        shell
     }
 
     fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("runs");
         let stdout = lines(child.stdout.take().expect("piped"));
-        let stderr = lines(child.stderr.take().expect("piped"));
+        let stderr = child.stderr.take().map_or_else(|| mpsc::channel().1, lines);
         let first = stdout.recv_timeout(PATIENCE);
         let address = first.as_ref().ok().and_then(|line| {
             let address = line.strip_prefix("listening on ")?;
@@ -139,6 +161,11 @@ impl Server {
     /// The next line on standard error.
     pub fn note(&self) -> String {
         self.stderr.recv_timeout(PATIENCE).expect("it says so")
+    }
+
+    /// Reads its standard error from now on.
+    pub fn hear(&mut self, stderr: FullPipe) {
+        self.stderr = received(stderr.read());
     }
 
     /// Sends it a signal.
@@ -209,6 +236,59 @@ impl Server {
     }
 }
 
+/// A pipe that was filled, as one is that nobody reads.
+#[derive(Debug)]
+pub struct FullPipe {
+    reader: PipeReader,
+    writer: PipeWriter,
+    filling: usize,
+}
+
+impl FullPipe {
+    /// A new one.
+    pub fn new() -> Self {
+        let (reader, mut writer) = io::pipe().expect("descriptors");
+        let flags = fcntl_getfl(&writer).expect("a pipe");
+        fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("a pipe");
+        let mut filling = 0;
+        while let Ok(written) = writer.write(&[b'-'; 4096]) {
+            filling += written;
+        }
+        fcntl_setfl(&writer, flags).expect("a pipe");
+        FullPipe {
+            reader,
+            writer,
+            filling,
+        }
+    }
+
+    /// The end that takes nothing.
+    pub fn writer(&self) -> PipeWriter {
+        self.writer.try_clone().expect("descriptors")
+    }
+
+    /// Whether those who write there wait for room, as it was: they all share that.
+    pub fn waits(&self) -> bool {
+        let flags = fcntl_getfl(&self.writer).expect("a pipe");
+        !flags.contains(OFlags::NONBLOCK)
+    }
+
+    /// What came behind the filling, and what comes until whoever else writes there has ended.
+    pub fn read(self) -> impl Iterator<Item = String> {
+        drop(self.writer);
+        let mut reader = self.reader;
+        let mut filling = vec![0; self.filling];
+        reader.read_exact(&mut filling).expect("it was filled");
+        BufReader::new(reader).lines().map_while(Result::ok)
+    }
+}
+
+impl Default for FullPipe {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -217,11 +297,15 @@ impl Drop for Server {
 }
 
 fn lines(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, lines) = mpsc::channel();
+    received(BufReader::new(pipe).lines().map_while(Result::ok))
+}
+
+fn received(lines: impl Iterator<Item = String> + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+        for line in lines {
             let _ = sender.send(line);
         }
     });
-    lines
+    receiver
 }
