@@ -9,15 +9,16 @@ use core::marker::PhantomData;
 
 use crate::{
     access::{Access, Word},
-    bitmap::{BITS, Geometry, ancestor, first_bits},
-    frame::Inside,
+    bitmap::{BITS, Bitmap, Geometry, Leaf, Spot, ancestor, first_bits},
+    index::SlotId,
     sync::Ordering,
 };
 
 /// A view of the words of one active set.
+///
+/// Its bits are those of slots: only `insert` sets any that were not set before, for a slot and for the words above it.
 pub(crate) struct ActiveSet<'a, A> {
-    geometry: &'a Geometry,
-    words: Inside<'a, Word>,
+    bitmap: Bitmap<'a>,
     access: PhantomData<A>,
 }
 
@@ -30,87 +31,57 @@ impl<A> Clone for ActiveSet<'_, A> {
 
 impl<A> Copy for ActiveSet<'_, A> {}
 
-/// What a take has done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Outcome {
-    /// What the last call of `accept` has answered.
-    pub(crate) taken: usize,
-    /// Whether bits remain in the set.
-    pub(crate) remain: bool,
-}
-
 impl<'a, A: Access> ActiveSet<'a, A> {
     /// The set that has these words.
     #[inline(always)]
-    pub(crate) fn new(geometry: &'a Geometry, words: Inside<'a, Word>) -> Self {
+    pub(crate) fn new(bitmap: Bitmap<'a>) -> Self {
         ActiveSet {
-            geometry,
-            words,
+            bitmap,
             access: PhantomData,
         }
-    }
-
-    #[inline(always)]
-    fn top(self) -> &'a Word {
-        self.words.at(self.geometry.top())
-    }
-
-    #[inline(always)]
-    fn resume(self) -> &'a Word {
-        self.words.at(self.geometry.resume())
-    }
-
-    #[inline(always)]
-    fn word(self, level: usize, index: usize) -> &'a Word {
-        self.words.at(self.geometry.word(level, index))
-    }
-
-    #[inline(always)]
-    fn leaf(self, index: usize) -> &'a Word {
-        self.words.at(index)
     }
 
     /// Whether nothing is set, as far as this thread can tell. One load.
     #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
-        A::load(self.top()) == 0
+        A::load(self.bitmap.top()) == 0
     }
 
-    /// Sets the bit of `slot`. Answers whether the set was empty before, as far as the top says.
+    /// Sets the bit of `slot`. Returns whether the set was empty before, as far as the top says.
     #[inline(always)]
-    pub(crate) fn insert(self, slot: usize) -> bool {
-        let leaf = slot / BITS;
-        if A::set(self.leaf(leaf), 1 << (slot % BITS)) != 0 {
+    pub(crate) fn insert(self, slot: SlotId) -> bool {
+        let leaf = Spot::leaf(slot);
+        if A::set(self.bitmap.word(leaf), 1 << (slot.number() % BITS)) != 0 {
             return false;
         }
-        self.geometry.levels == 1 || climb::<A>(self.geometry, self.words, leaf)
+        self.bitmap.geometry().levels() == 1 || {
+            let (geometry, words) = self.bitmap.parts();
+            climb::<A>(geometry, words, leaf)
+        }
     }
 
-    /// Takes bits out in address order, from where the last take stopped, and gives them to `accept` a leaf at a time:
-    /// how many it has taken so far, the leaf's first slot, and the bits. It answers how many it has taken now, and
-    /// those bits that it has no room for, which are the highest; they stay set, and so does what lies before the
-    /// starting point. It has room for one at least.
+    /// Takes bits out in address order, from where the last take stopped, and gives them to `accept` a leaf at a time.
+    /// It takes slots out of what it is given. Those that it leaves must be the highest, and it must take one at least;
+    /// they stay set, and so does what lies before the starting point. Returns `taken`, which `accept` gets too and may
+    /// collect them in, and whether any stay.
     ///
     /// A take that comes to the end starts the next one at slot 0, so a bit waits for at most as many takes as it
     /// takes to go round once.
     #[inline(always)]
-    pub(crate) fn take(self, accept: impl FnMut(usize, usize, usize) -> (usize, usize)) -> Outcome {
+    pub(crate) fn take<T>(self, taken: T, accept: impl FnMut(&mut T, &mut Leaf)) -> (T, bool) {
         if self.is_empty() {
-            return Outcome {
-                taken: 0,
-                remain: false,
-            };
+            return (taken, false);
         }
         // ORDERING: Relaxed; the position is a hint about fairness and guards nothing.
-        let start = self.resume().0.load(Ordering::Relaxed);
+        let start = self.bitmap.resume().0.load(Ordering::Relaxed);
         let walk = Walk {
             set: self,
             start,
             next: 0,
-            taken: 0,
+            taken,
             accept,
         };
-        match self.geometry.levels {
+        match self.bitmap.geometry().levels() {
             1 => walk.over_word(),
             _ => walk.over_tree(),
         }
@@ -118,97 +89,102 @@ impl<'a, A: Access> ActiveSet<'a, A> {
 
     /// Takes all bits out, in address order.
     #[inline(always)]
-    pub(crate) fn drain(self, mut visit: impl FnMut(usize)) {
-        self.drain_word(self.geometry.top_level(), 0, &mut visit);
+    pub(crate) fn drain(self, mut visit: impl FnMut(SlotId)) {
+        self.drain_word(self.bitmap.root(), &mut visit);
     }
 
     /// It calls itself, at most as deep as the levels that a bitmap has.
-    fn drain_word(self, level: usize, index: usize, visit: &mut impl FnMut(usize)) {
-        let bits = A::swap(self.word(level, index), 0);
-        for below in slots(index * BITS, bits) {
-            match level {
-                0 => visit(below),
-                _ => self.drain_word(level - 1, below, visit),
-            }
+    fn drain_word(self, spot: Spot, visit: &mut impl FnMut(SlotId)) {
+        let bits = A::swap(self.bitmap.word(spot), 0);
+        if spot.level() == 0 {
+            // SAFETY: R5: the bits of an active set are those of slots.
+            unsafe { Leaf::new_unchecked(spot, bits) }.for_each(visit);
+            return;
+        }
+        for bit in each_bit(bits) {
+            // SAFETY: R5: the bits above are those of the words below them.
+            let below = unsafe { spot.below(bit) };
+            self.drain_word(below, visit);
         }
     }
 }
 
-/// The way up from a leaf that was empty. Answers whether the top was empty, too.
+/// The way up from a leaf that was empty. Returns whether the top was empty, too.
 #[inline(never)]
-fn climb<A: Access>(geometry: &Geometry, words: Inside<'_, Word>, leaf: usize) -> bool {
-    let set = ActiveSet::<A>::new(geometry, words);
-    let mut index = leaf;
-    for level in 1..geometry.levels {
-        let bit = 1 << (index % BITS);
-        index /= BITS;
-        if A::set(set.word(level, index), bit) != 0 {
+fn climb<A: Access>(geometry: &Geometry, words: &[Word], leaf: Spot) -> bool {
+    // SAFETY: R5: the parts of a bitmap.
+    let bitmap = unsafe { Bitmap::new_unchecked(geometry, words) };
+    let mut spot = leaf;
+    while let Some((above, bit)) = bitmap.above(spot) {
+        if A::set(bitmap.word(above), bit) != 0 {
             return false;
         }
+        spot = above;
     }
     true
 }
 
 /// One take in progress.
-struct Walk<'a, A, F> {
+struct Walk<'a, A, T, F> {
     set: ActiveSet<'a, A>,
     start: usize,
     /// Where the next take starts. Anything but 0 means that this one has stopped.
     next: usize,
-    taken: usize,
+    taken: T,
     accept: F,
 }
 
-impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> {
+impl<A: Access, T, F: FnMut(&mut T, &mut Leaf)> Walk<'_, A, T, F> {
     /// The take in a set of one word, which is what small machines have.
     #[inline(always)]
-    fn over_word(mut self) -> Outcome {
-        let remain = self.word(0, 0);
+    fn over_word(mut self) -> (T, bool) {
+        let remain = self.word(Spot::FIRST);
         self.finish(remain)
     }
 
     #[inline(never)]
-    fn over_tree(mut self) -> Outcome {
-        let remain = self.branch(self.set.geometry.top_level(), 0);
+    fn over_tree(mut self) -> (T, bool) {
+        let remain = self.branch(self.set.bitmap.root());
         self.finish(remain)
     }
 
     #[inline(always)]
-    fn finish(self, remain: bool) -> Outcome {
+    fn finish(self, remain: bool) -> (T, bool) {
         if self.next != self.start {
-            self.set.resume().0.store(self.next, Ordering::Relaxed);
+            self.set
+                .bitmap
+                .resume()
+                .0
+                .store(self.next, Ordering::Relaxed);
         }
-        Outcome {
-            taken: self.taken,
-            remain,
-        }
+        (self.taken, remain)
     }
 
     /// The bits of a word that stand for what lies before the start.
     #[inline(always)]
-    fn before_start(&self, level: usize, index: usize) -> usize {
+    fn before_start(&self, spot: Spot) -> usize {
         match self.start {
             0 => 0,
-            start => first_bits(ancestor(start, level).saturating_sub(index * BITS)),
+            start => first_bits(ancestor(start, spot.level()).saturating_sub(spot.base())),
         }
     }
 
-    /// A word and what is below it. Answers whether anything is left in it.
+    /// A word and what is below it. Returns whether anything is left in it.
     ///
     /// It calls itself, at most as deep as the levels that a bitmap has.
-    fn branch(&mut self, level: usize, index: usize) -> bool {
-        self.word(level, index)
+    fn branch(&mut self, spot: Spot) -> bool {
+        self.word(spot)
     }
 
     #[inline(always)]
-    fn word(&mut self, level: usize, index: usize) -> bool {
-        let word = self.set.word(level, index);
+    fn word(&mut self, spot: Spot) -> bool {
+        let word = self.set.bitmap.word(spot);
         let bits = A::swap(word, 0);
-        let mut left = bits & self.before_start(level, index);
+        let mut left = bits & self.before_start(spot);
         if bits != left {
-            left |= match level {
-                0 => self.slots(index, bits & !left),
-                _ => self.words(level - 1, index, bits & !left),
+            left |= match spot.level() {
+                0 => self.slots(spot, bits & !left),
+                _ => self.words(spot, bits & !left),
             };
         }
         if left != 0 {
@@ -217,26 +193,29 @@ impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> 
         left != 0
     }
 
-    /// The slots of a leaf. Answers the bits that stay.
+    /// The slots of a leaf. Returns the bits that stay.
     #[inline(always)]
-    fn slots(&mut self, index: usize, bits: usize) -> usize {
-        let base = index * BITS;
-        let (taken, rest) = (self.accept)(self.taken, base, bits);
-        self.taken = taken;
+    fn slots(&mut self, spot: Spot, bits: usize) -> usize {
+        // SAFETY: R5: the bits of an active set are those of slots.
+        let mut leaf = unsafe { Leaf::new_unchecked(spot, bits) };
+        (self.accept)(&mut self.taken, &mut leaf);
+        let rest = leaf.bits();
         if rest != 0 {
-            self.next = base + rest.trailing_zeros() as usize;
+            self.next = spot.base() + rest.trailing_zeros() as usize;
         }
         rest
     }
 
-    /// The words of a level that the bits of the word above stand for. Answers the bits that stay.
+    /// The words below that the bits of a word stand for. Returns the bits that stay.
     #[inline(always)]
-    fn words(&mut self, level: usize, index: usize, mut bits: usize) -> usize {
+    fn words(&mut self, spot: Spot, mut bits: usize) -> usize {
         let mut left = 0;
         while bits != 0 {
             let bit = bits.trailing_zeros() as usize;
             bits &= bits - 1;
-            if self.branch(level, index * BITS + bit) {
+            // SAFETY: R5: the bits above are those of the words below them.
+            let below = unsafe { spot.below(bit) };
+            if self.branch(below) {
                 left |= 1 << bit;
             }
             if self.next != 0 {
@@ -248,16 +227,11 @@ impl<A: Access, F: FnMut(usize, usize, usize) -> (usize, usize)> Walk<'_, A, F> 
     }
 }
 
-/// The slots of a leaf's bits, in address order.
-#[inline(always)]
-pub(crate) fn slots(base: usize, mut bits: usize) -> impl Iterator<Item = usize> {
+/// The numbers of the bits that are set.
+fn each_bit(mut bits: usize) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
-        if bits == 0 {
-            return None;
-        }
-        let slot = base + bits.trailing_zeros() as usize;
-        bits &= bits - 1;
-        Some(slot)
+        let bit = bits.trailing_zeros() as usize;
+        (bits != 0).then(|| bits &= bits - 1).map(|()| bit)
     })
 }
 

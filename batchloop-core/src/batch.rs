@@ -4,14 +4,15 @@ use core::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop, slice};
 
 use crate::{
     access::{Access, Local},
-    bench::{Bench, Entry, Segment},
+    bench::Bench,
     error::{Fault, Mismatch},
     frame::Frame,
+    index::SlotId,
     me::Me,
     project::Field,
-    shape::Shape,
+    scratch::{Entry, Index, Segment},
+    shape::Path,
     slot::Entered,
-    storage::Index,
 };
 
 /// What becomes of a state whose closure has run.
@@ -56,53 +57,44 @@ pub enum Step {
 pub struct Batch<'t, U, A: Access = Local> {
     bench: &'t Bench<A>,
     segment: Segment,
-    /// Unknown while nothing says where in the state a `U` is; then the batch is empty.
-    shape: Shape,
-    offset: u32,
-    state: PhantomData<fn(U) -> U>,
+    /// Where in the states a `U` is. A batch that knows it not is empty.
+    path: Option<Path<U>>,
     turn: PhantomData<Cell<&'t ()>>,
 }
 
 impl<'t, U, A: Access> Batch<'t, U, A> {
-    /// `offset` is that of the shape, which leads to a `U`: R6.
     #[inline(always)]
-    pub(crate) fn new(bench: &'t Bench<A>, segment: Segment, shape: Shape, offset: u32) -> Self {
-        debug_assert!(shape.is_known() || segment.is_empty());
+    pub(crate) fn new(bench: &'t Bench<A>, segment: Segment, path: Path<U>) -> Self {
         Batch {
             bench,
             segment,
-            shape,
-            offset,
-            state: PhantomData,
+            path: Some(path),
             turn: PhantomData,
         }
     }
 
     #[inline(always)]
     pub(crate) fn empty(bench: &'t Bench<A>) -> Self {
-        Self::new(bench, Segment::EMPTY, Shape::UNKNOWN, 0)
+        Batch {
+            bench,
+            segment: Segment::EMPTY,
+            path: None,
+            turn: PhantomData,
+        }
     }
 
     pub(crate) fn bench(&self) -> &'t Bench<A> {
         self.bench
     }
 
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
+    #[inline(always)]
+    pub(crate) fn path(&self) -> Option<Path<U>> {
+        self.path
     }
 
-    pub(crate) fn offset(&self) -> u32 {
-        self.offset
-    }
-
+    #[inline(always)]
     pub(crate) fn into_segment(self) -> Segment {
         ManuallyDrop::new(self).segment
-    }
-
-    /// The same states as a batch of another type.
-    fn reshape<V>(self, shape: Shape, offset: u32) -> Batch<'t, V, A> {
-        let bench = self.bench;
-        Batch::new(bench, self.into_segment(), shape, offset)
     }
 
     /// How many states there are, at most: some may turn out to have ended, or to be in the hands of a hook.
@@ -155,14 +147,18 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     }
 
     fn advance_some(self, mut work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
-        let mut sweep = Sweep::new(self);
+        // One that has states knows where they are.
+        let Some(path) = self.path else {
+            return self;
+        };
+        let mut sweep = Sweep::new(self, path);
         while let Some((slot, entered)) = sweep.next() {
-            let offset = sweep.offset;
+            let offset = sweep.path.offset();
             let me = Me::new(sweep.frame, slot, offset, &entered);
             let lock = entered.lock;
-            let state = lock.payload(offset);
-            // SAFETY: R2, R6: the lock is held, and the batch's shape leads to a `U`.
-            let state = unsafe { &mut *state.cast::<U>() };
+            let state = lock.part(offset);
+            // SAFETY: R2, R6: the lock is held, and the batch's path leads to a `U`.
+            let state = unsafe { &mut *state };
             match work(state, me) {
                 Step::Next => {
                     lock.keep();
@@ -196,19 +192,23 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         self,
         mut choose: impl FnMut(&mut U, Me<U, A>) -> bool,
     ) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
-        let mut sweep = Sweep::new(self);
+        let Some(path) = self.path else {
+            let none = Batch::empty(self.bench);
+            return (self, none);
+        };
+        let mut sweep = Sweep::new(self, path);
         sweep.make_room_for_others();
         while let Some((slot, entered)) = sweep.next() {
-            let offset = sweep.offset;
+            let offset = sweep.path.offset();
             let me = Me::new(sweep.frame, slot, offset, &entered);
             let lock = entered.lock;
-            let state = lock.payload(offset);
-            // SAFETY: R2, R6: the lock is held, and the batch's shape leads to a `U`.
-            let state = unsafe { &mut *state.cast::<U>() };
+            let state = lock.part(offset);
+            // SAFETY: R2, R6: the lock is held, and the batch's path leads to a `U`.
+            let state = unsafe { &mut *state };
             let chosen = choose(state, me);
             lock.keep();
             if chosen {
-                sweep.keep(slot);
+                sweep.keep_before_others(slot);
             } else {
                 sweep.put_aside(slot);
             }
@@ -223,29 +223,25 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// [`Fault::Mismatch`], and the second goes back.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn merge(self, other: Batch<'t, U, A>) -> Batch<'t, U, A> {
-        if !self.shape.is_known() {
-            return other;
-        }
-        if !other.shape.is_known() {
-            return self;
-        }
-        let frame = self.bench.frame;
-        if self.shape != other.shape {
-            self.bench.report(Fault::Mismatch(Mismatch {
+        let (Some(path), Some(others)) = (self.path, other.path) else {
+            return if self.path.is_some() { self } else { other };
+        };
+        let bench = self.bench;
+        if path.shape() != others.shape() {
+            bench.report(Fault::Mismatch(Mismatch {
                 at: None,
-                expected: frame.shape_name(self.shape),
-                found: frame.shape_name(other.shape),
+                expected: bench.frame.shape_name(path.shape()),
+                found: bench.frame.shape_name(others.shape()),
             }));
             return self;
         }
-        let (bench, shape, offset) = (self.bench, self.shape, self.offset);
         let joined = bench.join(self.into_segment(), other.into_segment());
         let segment = joined.unwrap_or_else(|(segment, rest)| {
             bench.let_go(rest);
             bench.backlog.set(true);
             segment
         });
-        Batch::new(bench, segment, shape, offset)
+        Batch::new(bench, segment, path)
     }
 
     /// Ends all of them.
@@ -282,17 +278,15 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// empty, and the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn project<V>(self, field: Field<U, V>) -> Batch<'t, V, A> {
-        if !self.shape.is_known() {
-            return Batch::empty(self.bench);
-        }
-        match self.bench.frame.projected(self.shape, field.info) {
-            Ok(shape) => {
-                let offset = self.offset + field.info.offset as u32;
-                self.reshape(shape, offset)
-            }
+        let bench = self.bench;
+        let Some(path) = self.path else {
+            return Batch::empty(bench);
+        };
+        match bench.frame.projected(path, field) {
+            Ok(path) => Batch::new(bench, self.into_segment(), path),
             Err(fault) => {
-                self.bench.report(fault);
-                Batch::empty(self.bench)
+                bench.report(fault);
+                Batch::empty(bench)
             }
         }
     }
@@ -303,21 +297,19 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn unproject<C>(self, field: Field<C, U>) -> Batch<'t, C, A> {
-        if !self.shape.is_known() {
-            return Batch::empty(self.bench);
-        }
-        match self.bench.frame.unprojected(self.shape, field.info) {
-            Some(shape) => {
-                let offset = self.offset - field.info.offset as u32;
-                self.reshape(shape, offset)
-            }
+        let bench = self.bench;
+        let Some(path) = self.path else {
+            return Batch::empty(bench);
+        };
+        match bench.frame.unprojected(path, field) {
+            Some(path) => Batch::new(bench, self.into_segment(), path),
             None => {
-                self.bench.report(Fault::Mismatch(Mismatch {
+                bench.report(Fault::Mismatch(Mismatch {
                     at: None,
                     expected: field.info.name,
-                    found: self.bench.frame.shape_name(self.shape),
+                    found: bench.frame.shape_name(path.shape()),
                 }));
-                Batch::empty(self.bench)
+                Batch::empty(bench)
             }
         }
     }
@@ -343,46 +335,43 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
 struct Sweep<'t, U, A: Access> {
     bench: &'t Bench<A>,
     frame: &'static Frame,
+    segment: Segment,
+    path: Path<U>,
+    indices: &'static [Index],
     /// Those that are still to come.
     entries: slice::Iter<'static, Index>,
-    segment: Segment,
-    shape: Shape,
-    offset: u32,
     kept: usize,
-    /// Where those that are put aside begin, and how many they are.
-    aside: usize,
+    /// How many are put aside: in the buffer if there is one, else behind those that are kept.
     others: usize,
-    /// The room that was taken for them, if there was any.
     buffer: Segment,
-    types: PhantomData<fn(U) -> U>,
 }
 
 impl<'t, U, A: Access> Sweep<'t, U, A> {
-    fn new(batch: Batch<'t, U, A>) -> Self {
-        let batch = ManuallyDrop::new(batch);
+    fn new(batch: Batch<'t, U, A>, path: Path<U>) -> Self {
+        let bench = batch.bench;
+        let segment = batch.into_segment();
+        let indices = bench.scratch.entries(segment);
         Sweep {
-            bench: batch.bench,
-            frame: batch.bench.frame,
-            entries: batch.bench.entries(batch.segment).iter(),
-            segment: batch.segment,
-            shape: batch.shape,
-            offset: batch.offset,
+            bench,
+            frame: bench.frame,
+            segment,
+            path,
+            indices,
+            entries: indices.iter(),
             kept: 0,
-            aside: usize::MAX,
             others: 0,
             buffer: Segment::EMPTY,
-            types: PhantomData,
         }
     }
 
     /// The next state that this batch still owns, locked.
     #[inline(always)]
-    fn next(&mut self) -> Option<(usize, Entered<A>)> {
+    fn next(&mut self) -> Option<(SlotId, Entered<A>)> {
         for entry in self.entries.by_ref() {
             let entry = Entry::read(entry);
             let slot = entry.slot();
             let entered = if entry.is_claimed() {
-                self.frame.seize::<A>(slot, self.segment.from)
+                self.frame.seize::<A>(slot, self.segment.from())
             } else {
                 self.frame.enter::<A>(slot)
             };
@@ -393,72 +382,84 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         None
     }
 
+    /// For the state that came last. So fewer are kept than the segment has indices.
     #[inline(always)]
-    fn keep(&mut self, slot: usize) {
-        let at = self.segment.start() + self.kept;
-        if self.aside == at {
-            // In place: the first of the others makes way.
-            self.bench.put(at + self.others, self.bench.get(at));
-            self.aside += 1;
+    fn keep(&mut self, slot: SlotId) {
+        if let Some(index) = self.indices.get(self.kept) {
+            Entry::owned(slot).write(index);
+            self.kept += 1;
         }
-        self.bench.put(at, Entry::owned(slot));
-        self.kept += 1;
+    }
+
+    /// As `keep`, where others may have been put aside.
+    fn keep_before_others(&mut self, slot: SlotId) {
+        if self.buffer.is_empty() && self.others > 0 {
+            // In place: the first of the others makes way.
+            let behind = self.indices.get(self.kept + self.others);
+            if let (Some(first), Some(behind)) = (self.indices.get(self.kept), behind) {
+                Entry::read(first).write(behind);
+            }
+        }
+        self.keep(slot);
     }
 
     fn make_room_for_others(&mut self) {
-        self.aside = match self.bench.extend(self.segment.len()) {
-            Some(buffer) => {
-                self.buffer = buffer;
-                buffer.start()
-            }
-            None => self.segment.start(),
-        };
+        self.buffer = self
+            .bench
+            .extend(self.segment.len())
+            .unwrap_or(Segment::EMPTY);
     }
 
-    fn put_aside(&mut self, slot: usize) {
-        let at = self.aside + self.others;
-        self.bench.put(at, Entry::owned(slot));
-        self.others += 1;
+    fn put_aside(&mut self, slot: SlotId) {
+        let index = match self.buffer.is_empty() {
+            true => self.indices.get(self.kept + self.others),
+            false => self.bench.scratch.entries(self.buffer).get(self.others),
+        };
+        if let Some(index) = index {
+            Entry::owned(slot).write(index);
+            self.others += 1;
+        }
     }
 
     fn finish(self) -> Batch<'t, U, A> {
         let this = ManuallyDrop::new(self);
-        let segment = this.bench.shrink(this.segment, this.kept);
-        Batch::new(this.bench, segment, this.shape, this.offset)
+        let segment = this.bench.scratch.shrink(this.segment, this.kept);
+        Batch::new(this.bench, segment, this.path)
     }
 
     fn finish_both(self) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
         let this = ManuallyDrop::new(self);
-        let others = this.segment.start() + this.kept;
-        if this.aside != others {
-            for at in 0..this.others {
-                this.bench.put(others + at, this.bench.get(this.aside + at));
-            }
+        let scratch = &this.bench.scratch;
+        let aside = scratch.entries(this.buffer.first(this.others));
+        for (from, to) in aside.iter().zip(this.indices.iter().skip(this.kept)) {
+            Entry::read(from).write(to);
         }
-        this.bench.discard(this.buffer);
-        let segment = this.bench.shrink(this.segment, this.kept + this.others);
-        let (kept, others) = this.bench.split(segment, this.kept);
+        scratch.discard(this.buffer);
+        let segment = scratch.shrink(this.segment, this.kept + this.others);
+        let (kept, others) = scratch.split(segment, this.kept);
         (
-            Batch::new(this.bench, kept, this.shape, this.offset),
-            Batch::new(this.bench, others, this.shape, this.offset),
+            Batch::new(this.bench, kept, this.path),
+            Batch::new(this.bench, others, this.path),
         )
     }
 }
 
 impl<U, A: Access> Drop for Sweep<'_, U, A> {
     fn drop(&mut self) {
-        let to_come = self.entries.len();
+        let aside = match self.buffer.is_empty() {
+            true => self.segment.behind(self.kept),
+            false => self.buffer,
+        };
+        let to_come = self.segment.len() - self.entries.len();
         let runs = [
-            (self.segment.start(), self.kept),
-            (self.aside, self.others),
-            (self.segment.end() - to_come, to_come),
+            self.segment.first(self.kept),
+            aside.first(self.others),
+            self.segment.behind(to_come),
         ];
-        for (start, len) in runs {
-            if len > 0 {
-                self.bench.put_back(self.segment.part(start, len));
-            }
+        for run in runs {
+            self.bench.put_back(run);
         }
-        self.bench.discard(self.buffer);
-        self.bench.discard(self.segment);
+        self.bench.scratch.discard(self.buffer);
+        self.bench.scratch.discard(self.segment);
     }
 }

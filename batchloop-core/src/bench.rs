@@ -1,8 +1,5 @@
 //! The workbench of one turn: the scratch space that its batches lie in.
 //!
-//! A batch is a segment of indices, in address order. Segments are handed out from the bottom up; a batch that grows
-//! or ends at the top gives its room back at once, others when all are gone or the turn ends.
-//!
 //! **Fairness.** A stage takes at most [`Capacity::batch`](crate::Capacity::batch) waiting states, and at most half
 //! of the room that is free beyond one index for each point that this turn has still to visit; but always one. So
 //! each point that a turn visits moves in each turn, and a state that is active among `n` at its point is taken
@@ -16,132 +13,20 @@ use core::{
 
 use crate::{
     access::Access,
-    active_set::slots,
-    bitmap::without_first,
     error::Fault,
-    frame::{Frame, Inside},
+    frame::Frame,
+    index::{NodeId, SetId},
     point::ProgramPoint,
     rest::{Rest, Securing},
+    scratch::{Entry, Index, Room, Scratch, Segment},
     slot::Taken,
-    storage::Index,
-    sync::Ordering,
-    trie::ENTRANCE,
     workload::{Workload, Workloads},
 };
-
-/// One state of a batch: a slot, and whether the batch owns it yet.
-///
-/// States that a stage takes from its active set are *claimed*: their bits are in hand, and they become owned when
-/// their closure starts, in the exchange that locks them. Slots have 31 bits; the highest marks those that are owned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Entry(u32);
-
-const OWNED: u32 = 1 << 31;
-
-impl Entry {
-    #[inline(always)]
-    pub(crate) fn owned(slot: usize) -> Self {
-        Entry(slot as u32 | OWNED)
-    }
-
-    // ORDERING: Relaxed; scratch space belongs to one driver, and a driver to one thread at a time.
-    #[inline(always)]
-    pub(crate) fn read(index: &Index) -> Self {
-        Entry(index.0.load(Ordering::Relaxed))
-    }
-
-    #[inline(always)]
-    fn write(self, index: &Index) {
-        index.0.store(self.0, Ordering::Relaxed);
-    }
-
-    #[inline(always)]
-    fn claimed(slot: usize) -> Self {
-        Entry(slot as u32)
-    }
-
-    #[inline(always)]
-    pub(crate) fn slot(self) -> usize {
-        (self.0 & !OWNED) as usize
-    }
-
-    #[inline(always)]
-    pub(crate) fn is_claimed(self) -> bool {
-        self.0 & OWNED == 0
-    }
-}
-
-/// Where a batch's entries lie, in few bytes: batches are passed by value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Segment {
-    start: u32,
-    len: u32,
-    /// The set that claimed entries come from, if there are any.
-    pub(crate) from: u16,
-}
-
-impl Segment {
-    pub(crate) const EMPTY: Segment = Segment {
-        start: 0,
-        len: 0,
-        from: 0,
-    };
-
-    /// [`Capacity`](crate::Capacity) keeps positions in the scratch space below 2³².
-    #[inline(always)]
-    fn new(start: usize, len: usize, from: u16) -> Self {
-        Segment {
-            start: start as u32,
-            len: len as u32,
-            from,
-        }
-    }
-
-    /// Some of its entries, counted from its start; or as many entries elsewhere.
-    #[inline(always)]
-    pub(crate) fn part(self, start: usize, len: usize) -> Self {
-        Segment::new(start, len, self.from)
-    }
-
-    #[inline(always)]
-    pub(crate) fn is_empty(self) -> bool {
-        self.len == 0
-    }
-
-    #[inline(always)]
-    pub(crate) fn len(self) -> usize {
-        self.len as usize
-    }
-
-    #[inline(always)]
-    pub(crate) fn start(self) -> usize {
-        self.start as usize
-    }
-
-    #[inline(always)]
-    pub(crate) fn end(self) -> usize {
-        self.start() + self.len()
-    }
-}
-
-/// Claims the slots of a leaf's bits, behind those that have been `taken` so far. Answers how many are taken now, and the
-/// bits that there is no room for.
-fn write_down(entries: &[Index], mut taken: usize, base: usize, bits: usize) -> (usize, usize) {
-    let rest = without_first(entries.len() - taken, bits);
-    for slot in slots(base, bits & !rest) {
-        Entry::claimed(slot).write(Inside(entries).at(taken));
-        taken += 1;
-    }
-    (taken, rest)
-}
 
 pub(crate) struct Bench<A> {
     pub(crate) frame: &'static Frame,
     serves: Workloads,
-    scratch: &'static [Index],
-    top: Cell<usize>,
-    /// Segments that are not empty.
-    segments: Cell<usize>,
+    pub(crate) scratch: Scratch,
     /// Points that this turn has visited.
     visited: Cell<usize>,
     pub(crate) backlog: Cell<bool>,
@@ -155,9 +40,7 @@ impl<A: Access> Bench<A> {
         Bench {
             frame,
             serves,
-            scratch,
-            top: Cell::new(0),
-            segments: Cell::new(0),
+            scratch: Scratch::new(scratch),
             visited: Cell::new(0),
             backlog: Cell::new(false),
             stop: Cell::new(false),
@@ -177,26 +60,6 @@ impl<A: Access> Bench<A> {
         self.fault.get().copied()
     }
 
-    // ORDERING: Relaxed; scratch space belongs to one driver, and a driver to one thread at a time.
-    #[inline(always)]
-    pub(crate) fn get(&self, index: usize) -> Entry {
-        Entry::read(Inside(self.scratch).at(index))
-    }
-
-    #[inline(always)]
-    pub(crate) fn entries(&self, segment: Segment) -> &'static [Index] {
-        Inside(self.scratch).part(segment.start()..segment.end()).0
-    }
-
-    #[inline(always)]
-    pub(crate) fn put(&self, index: usize, entry: Entry) {
-        entry.write(Inside(self.scratch).at(index));
-    }
-
-    fn free(&self) -> usize {
-        self.scratch.len() - self.top.get()
-    }
-
     #[inline(always)]
     fn count_visit(&self) {
         self.visited.set(self.visited.get() + 1);
@@ -207,49 +70,11 @@ impl<A: Access> Bench<A> {
         (self.frame.capacity.points + 1).saturating_sub(self.visited.get())
     }
 
+    /// How many waiting states a stage may take.
     fn room(&self) -> usize {
-        let spare = self.free().saturating_sub(self.unvisited());
-        (spare / 2)
-            .max(1)
-            .min(self.frame.capacity.batch)
-            .min(self.free())
-    }
-
-    /// Gives back all of a segment but its first `len` indices.
-    pub(crate) fn shrink(&self, segment: Segment, len: usize) -> Segment {
-        if segment.is_empty() {
-            return Segment::EMPTY;
-        }
-        if segment.end() == self.top.get() {
-            self.top.set(segment.start() + len);
-        }
-        if len > 0 {
-            return segment.part(segment.start(), len);
-        }
-        self.segments.set(self.segments.get() - 1);
-        if self.segments.get() == 0 {
-            self.top.set(0);
-        }
-        Segment::EMPTY
-    }
-
-    /// Gives back all of a segment.
-    #[inline(never)]
-    pub(crate) fn discard(&self, segment: Segment) {
-        self.shrink(segment, 0);
-    }
-
-    /// Makes two segments of one.
-    pub(crate) fn split(&self, segment: Segment, left: usize) -> (Segment, Segment) {
-        let right = segment.part(segment.start() + left, segment.len() - left);
-        if left == 0 {
-            return (Segment::EMPTY, segment);
-        }
-        if right.is_empty() {
-            return (segment, Segment::EMPTY);
-        }
-        self.segments.set(self.segments.get() + 1);
-        (segment.part(segment.start(), left), right)
+        let free = self.scratch.free();
+        let spare = free.saturating_sub(self.unvisited());
+        (spare / 2).max(1).min(self.frame.capacity.batch).min(free)
     }
 
     /// Makes one segment of two that are adjacent, or that fit together above the others. Where they fit nowhere,
@@ -264,30 +89,18 @@ impl<A: Access> Bench<A> {
         if other.is_empty() {
             return Ok(one);
         }
-        let (low, high) = if one.start() < other.start() {
+        let (low, high) = if one.starts_before(other) {
             (one, other)
         } else {
             (other, one)
         };
-        if low.end() == high.start() {
-            self.segments.set(self.segments.get() - 1);
-            let joined = low.part(low.start(), low.len() + high.len());
-            self.order(joined, low.len());
-            return Ok(joined);
+        if low.is_just_before(high) {
+            return Ok(self.scratch.unite(low, high));
         }
-        let len = low.len() + high.len();
-        let Some(joined) = self.extend(len) else {
+        let Some(joined) = self.extend(low.len() + high.len()) else {
             return Err((one, other));
         };
-        for (at, from) in (low.start()..low.end())
-            .chain(high.start()..high.end())
-            .enumerate()
-        {
-            self.put(joined.start() + at, self.get(from));
-        }
-        self.discard(low);
-        self.discard(high);
-        self.order(joined, low.len());
+        self.scratch.move_into(joined, low, high);
         Ok(joined)
     }
 
@@ -296,61 +109,28 @@ impl<A: Access> Bench<A> {
         let mut pass = Securing::of(self, segment);
         while let Some(entry) = pass.next() {
             let ours = !entry.is_claimed()
-                || self.frame.take::<A>(entry.slot(), segment.from) == Taken::Here;
+                || self.frame.take::<A>(entry.slot(), segment.from()) == Taken::Here;
             if ours {
-                self.put(segment.start() + pass.kept, Entry::owned(entry.slot()));
-                pass.kept += 1;
+                pass.keep(entry.slot());
             }
         }
         let kept = pass.end();
-        self.shrink(segment, kept)
+        self.scratch.shrink(segment, kept)
     }
 
-    /// Merges the two ascending runs of a segment, if there is room above to hold the second meanwhile. Where there
-    /// is none they stay as they are: the order is for the cache, and nothing else depends on it.
-    fn order(&self, segment: Segment, first: usize) {
-        let middle = segment.start() + first;
-        let second = segment.len() - first;
-        if first == 0 || second == 0 || self.get(middle - 1).slot() < self.get(middle).slot() {
-            return;
-        }
-        let buffer = self.top.get().max(segment.end());
-        if self.scratch.len() - buffer < second {
-            return;
-        }
-        for at in 0..second {
-            self.put(buffer + at, self.get(middle + at));
-        }
-        let (mut left, mut right) = (first, second);
-        while right > 0 {
-            let at = segment.start() + left + right - 1;
-            let high = self.get(buffer + right - 1);
-            if left > 0 && self.get(segment.start() + left - 1).slot() > high.slot() {
-                self.put(at, self.get(segment.start() + left - 1));
-                left -= 1;
-            } else {
-                self.put(at, high);
-                right -= 1;
-            }
-        }
-    }
-
-    /// A segment above all others, if there is room for `len` indices.
+    /// A segment above all others, if there is room for `len` indices beside what other points need.
     pub(crate) fn extend(&self, len: usize) -> Option<Segment> {
-        if len == 0 || self.free().saturating_sub(self.unvisited()) < len {
+        if self.scratch.free().saturating_sub(self.unvisited()) < len {
             return None;
         }
-        let start = self.top.get();
-        self.top.set(start + len);
-        self.segments.set(self.segments.get() + 1);
-        Some(Segment::new(start, len, 0))
+        self.scratch.extend(len)
     }
 
     /// Whether nobody waits at this node who may have been woken. Counts as the visit of its point if so.
     #[inline(always)]
-    pub(crate) fn is_quiet(&self, node: u16, point: &ProgramPoint) -> bool {
+    pub(crate) fn is_quiet(&self, node: NodeId, point: &ProgramPoint) -> bool {
         let set = self.frame.node(node).set();
-        let quiet = set == ENTRANCE
+        let quiet = set == SetId::ENTRANCE
             || self.frame.active_set::<A>(set).is_empty()
             || !self.serves.contains(point.workload());
         if quiet {
@@ -362,7 +142,7 @@ impl<A: Access> Bench<A> {
     /// Arrivals go to the point, and the states that wait there and may have been woken come with them. One of both
     /// there is: else the point is quiet.
     #[inline]
-    pub(crate) fn gather(&self, set: u16, point: &ProgramPoint, arrivals: Segment) -> Segment {
+    pub(crate) fn gather(&self, set: SetId, point: &ProgramPoint, arrivals: Segment) -> Segment {
         self.count_visit();
         if arrivals.is_empty() {
             // A point that is not served is quiet.
@@ -379,7 +159,7 @@ impl<A: Access> Bench<A> {
     /// As `gather`, for a point with small batches, or one that is not served: the arrivals join those who wait, so
     /// that other drivers may have them, and so that they do not starve those who wait.
     #[inline(never)]
-    fn gather_limited(&self, set: u16, point: &ProgramPoint, arrivals: Segment) -> Segment {
+    fn gather_limited(&self, set: SetId, point: &ProgramPoint, arrivals: Segment) -> Segment {
         self.leave_at(set, arrivals);
         if self.serves.contains(point.workload()) {
             self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get))
@@ -389,9 +169,9 @@ impl<A: Access> Bench<A> {
     }
 
     /// The states of a segment go to the point of `set`, active.
-    pub(crate) fn leave_at(&self, set: u16, arrivals: Segment) {
+    pub(crate) fn leave_at(&self, set: SetId, arrivals: Segment) {
         let arrivals = self.secure(arrivals);
-        for entry in self.entries(arrivals).iter().map(Entry::read) {
+        for entry in self.scratch.entries(arrivals).iter().map(Entry::read) {
             self.frame.set_place(entry.slot(), set);
         }
         self.let_go(arrivals);
@@ -401,23 +181,23 @@ impl<A: Access> Bench<A> {
     #[inline(always)]
     pub(crate) fn gather_entrance(&self) -> Segment {
         self.count_visit();
-        let quiet = self.frame.active_set::<A>(ENTRANCE).is_empty();
+        let quiet = self.frame.active_set::<A>(SetId::ENTRANCE).is_empty();
         if quiet || !self.serves.contains(Workload::IO) {
             Segment::EMPTY
         } else {
-            self.claim(ENTRANCE, usize::MAX)
+            self.claim(SetId::ENTRANCE, usize::MAX)
         }
     }
 
-    fn gather_with(&self, set: u16, arrivals: Segment) -> Segment {
+    fn gather_with(&self, set: SetId, arrivals: Segment) -> Segment {
         let mut arrivals = self.secure(arrivals);
-        for entry in self.entries(arrivals).iter().map(Entry::read) {
+        for entry in self.scratch.entries(arrivals).iter().map(Entry::read) {
             self.frame.set_place(entry.slot(), set);
         }
         if self.frame.active_set::<A>(set).is_empty() {
             return arrivals;
         }
-        if arrivals.end() != self.top.get() {
+        if !self.scratch.is_highest(arrivals) {
             // Nothing can be added in this place, so the arrivals join those who wait.
             self.let_go(arrivals);
             arrivals = Segment::EMPTY;
@@ -430,31 +210,21 @@ impl<A: Access> Bench<A> {
                 arrivals
             };
         }
-        self.segments.set(self.segments.get() - 1);
-        let segment = Segment::new(arrivals.start(), arrivals.len() + claimed.len(), set);
-        self.order(segment, arrivals.len());
-        segment
+        self.scratch.unite(arrivals, claimed)
     }
 
     /// Takes the bits of those who wait at a point and may have been woken, as many as there is room for.
-    fn claim(&self, set: u16, at_most: usize) -> Segment {
+    fn claim(&self, set: SetId, at_most: usize) -> Segment {
         let active = self.frame.active_set::<A>(set);
-        let first = self.top.get();
-        let room = self.room().min(at_most);
-        if room == 0 {
+        let room = self.scratch.room(self.room().min(at_most));
+        if room.is_empty() {
             // Other batches fill the scratch space.
             self.backlog.set(self.backlog.get() || !active.is_empty());
             return Segment::EMPTY;
         }
-        let entries = Inside(self.scratch).part(first..first + room).0;
-        let outcome = active.take(move |taken, base, bits| write_down(entries, taken, base, bits));
-        let mut segment = Segment::EMPTY;
-        if outcome.taken > 0 {
-            self.top.set(first + outcome.taken);
-            self.segments.set(self.segments.get() + 1);
-            segment = Segment::new(first, outcome.taken, set);
-        }
-        if outcome.remain {
+        let (room, remain) = active.take(room, Room::claim);
+        let segment = self.scratch.fill(room, set);
+        if remain {
             self.backlog.set(true);
             if A::SHARED && self.frame.capacity.drivers > 1 {
                 // While the take went on, the point looked empty to other drivers, who may be about to sleep; and one
@@ -470,7 +240,7 @@ impl<A: Access> Bench<A> {
     /// The states of a segment go back to where they came from, active, and its room is free.
     pub(crate) fn let_go(&self, segment: Segment) {
         self.put_back(segment);
-        self.discard(segment);
+        self.scratch.discard(segment);
     }
 
     /// The states of a segment, or of a part of one, go back to where they came from, active.

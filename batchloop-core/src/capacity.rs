@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::{
-    access::Word, bitmap::Geometry, frame::FrameCell, lineage::Kin, storage::Index, task::TaskCell,
+    access::Word, bitmap::Geometry, frame::FrameCell, lineage::Kin, scratch::Index, task::TaskCell,
     trie::Node, watch::Shard,
 };
 
@@ -196,7 +196,7 @@ impl Capacity {
     /// How many elements [`Parts::sets`](crate::Parts) needs: the free set, the inbox, the withdrawn deadlines, the
     /// entrance and the points.
     pub const fn set_words(&self) -> usize {
-        (4 + self.points) * self.geometry().words
+        (4 + self.points) * self.geometry().words()
     }
 
     /// How many elements [`Parts::nodes`](crate::Parts) needs: the root, the scopes and the points.

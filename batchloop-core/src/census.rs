@@ -8,14 +8,20 @@ use crate::{
     events::Events,
     frame::Frame,
     handle::Version,
+    index::{NodeId, SetId, SlotId},
     lineage::Lineage,
     machine::Machine,
     sync::Ordering,
-    trie::{self, ROOT},
+    trie,
 };
 
 /// Prints the state in a slot if it still has this version.
-pub(crate) type Describe = fn(&'static Frame, usize, usize, &mut fmt::Formatter<'_>) -> fmt::Result;
+///
+/// # Safety
+///
+/// R6, R8: the machine is of the type and the access that the function was made for, and if that is `Local`, this is its
+/// thread.
+type Describe = unsafe fn(&'static Frame, SlotId, usize, &mut fmt::Formatter<'_>) -> fmt::Result;
 
 /// What is known of the live states of one machine, without the type of the states.
 ///
@@ -38,8 +44,8 @@ pub(crate) type Describe = fn(&'static Frame, usize, usize, &mut fmt::Formatter<
 /// ```
 #[derive(Clone, Copy)]
 pub struct Census {
-    pub(crate) frame: &'static Frame,
-    pub(crate) describe: Option<Describe>,
+    frame: &'static Frame,
+    describe: Option<Describe>,
 }
 
 impl<T, A: Access> From<Machine<T, A>> for Census {
@@ -52,6 +58,19 @@ impl<T, A: Access> From<Machine<T, A>> for Census {
 }
 
 impl Census {
+    pub(crate) fn frame(self) -> &'static Frame {
+        self.frame
+    }
+
+    /// The same, for records that know what the states print as. One of a [`Local`](crate::Local) machine must not leave
+    /// its thread.
+    pub(crate) fn describing<T: fmt::Debug, A: Access>(machine: Machine<T, A>) -> Self {
+        Census {
+            frame: machine.frame,
+            describe: Some(describe::<T, A>),
+        }
+    }
+
     /// The states that live now, in address order, one after the other as the iterator comes to them: each record is
     /// true at its own moment.
     ///
@@ -59,21 +78,18 @@ impl Census {
     pub fn records(self) -> impl Iterator<Item = Record> {
         let mut from = 0;
         core::iter::from_fn(move || {
-            while from < self.slots() {
+            loop {
                 // Only read here, and any thread may read the free set of any machine.
                 let slot = self.frame.free_set::<Shared>().next_used(from)?;
-                from = slot + 1;
-                if slot < self.slots()
-                    && let Some(record) = self.record(slot)
-                {
+                from = slot.number() + 1;
+                if let Some(record) = self.record(slot) {
                     return Some(record);
                 }
             }
-            None
         })
     }
 
-    fn record(self, slot: usize) -> Option<Record> {
+    fn record(self, slot: SlotId) -> Option<Record> {
         let Census { frame, describe } = self;
         let life = frame.life(slot);
         if !life.is_live() {
@@ -81,11 +97,12 @@ impl Census {
         }
         let lineage = Lineage {
             frame,
-            slot: slot as u32,
+            slot: slot.bits(),
             version: life.version(),
         };
         Some(Record {
             lineage,
+            slot,
             standing: match (life.is_parked(), life.is_notified()) {
                 (true, true) => Standing::Active,
                 (true, false) => Standing::Waiting,
@@ -142,8 +159,9 @@ pub enum Standing {
 #[derive(Clone, Copy)]
 pub struct Record {
     lineage: Lineage,
+    slot: SlotId,
     standing: Standing,
-    set: u16,
+    set: SetId,
     events: Events,
     parent: Option<Lineage>,
     describe: Option<Describe>,
@@ -183,9 +201,9 @@ impl Record {
     /// The point where it is, and the scopes around it from the inside out. Nothing, if it is at the entrance.
     pub fn path(&self) -> impl Iterator<Item = Site> {
         let frame = self.lineage.frame;
-        let mut node = trie::stage_of(frame, self.set).unwrap_or(ROOT);
+        let mut node = trie::stage_of(frame, self.set).unwrap_or(NodeId::ROOT);
         core::iter::from_fn(move || {
-            if node == ROOT {
+            if node == NodeId::ROOT {
                 return None;
             }
             let site = frame.node(node).site();
@@ -255,8 +273,29 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Lineage { frame, version, .. } = self.0.lineage;
         match self.0.describe {
-            Some(describe) => describe(frame, self.0.slot(), version, f),
+            // SAFETY: R6, R8: the function came with the machine; see `Census::describing`.
+            Some(describe) => unsafe { describe(frame, self.0.slot, version, f) },
             None => Ok(()),
         }
     }
+}
+
+/// # Safety
+///
+/// As [`Describe`].
+unsafe fn describe<T: fmt::Debug, A: Access>(
+    frame: &'static Frame,
+    slot: SlotId,
+    version: usize,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let Ok(lock) = frame.lock::<A>(slot, version) else {
+        return f.write_str("busy");
+    };
+    let payload = lock.payload().cast::<T>();
+    // SAFETY: R2, R6: the lock is held, and the machine's states are `T`s.
+    let state = unsafe { &*payload };
+    let answer = state.fmt(f);
+    lock.unlock(false);
+    answer
 }

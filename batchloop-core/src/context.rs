@@ -1,11 +1,6 @@
 //! The abstract call stack: where in the program a run stands.
 
-use core::{
-    any::{TypeId, type_name},
-    cell::Cell,
-    fmt,
-    marker::PhantomData,
-};
+use core::{any::type_name, cell::Cell, fmt, marker::PhantomData};
 
 use crate::{
     access::{Access, Local},
@@ -13,7 +8,9 @@ use crate::{
     bench::Bench,
     error::{Diverged, Fault, Mismatch, Site},
     frame::Frame,
+    index::NodeId,
     point::ProgramPoint,
+    shape::Path,
     trie::{self, Binding, Cursor},
 };
 
@@ -29,7 +26,7 @@ pub struct Context<'t, A: Access = Local> {
 }
 
 impl<'t, A: Access> Context<'t, A> {
-    pub(crate) fn new(bench: &'t Bench<A>, node: u16) -> Self {
+    pub(crate) fn new(bench: &'t Bench<A>, node: Option<NodeId>) -> Self {
         Context {
             bench,
             cursor: Cursor::at(node),
@@ -46,13 +43,13 @@ impl<'t, A: Access> Context<'t, A> {
     }
 
     #[inline(always)]
-    fn visit(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<u16> {
+    fn visit(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<NodeId> {
         let predicted = self.cursor.predict(self.bench.frame, point, iteration);
         predicted.or_else(|| self.look_up(point, iteration))
     }
 
     #[cold]
-    fn look_up(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<u16> {
+    fn look_up(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<NodeId> {
         let visit = self.cursor.visit(self.bench.frame, point, iteration);
         if let Some(fault) = visit.fault {
             self.bench.report(fault);
@@ -93,37 +90,35 @@ impl<'t, A: Access> Context<'t, A> {
     /// A stage that has something to do.
     fn stage_at<U: 'static>(
         &mut self,
-        node: u16,
+        node: NodeId,
         point: &'static ProgramPoint,
         arriving: Batch<'t, U, A>,
     ) -> Batch<'t, U, A> {
-        let shape = arriving.shape();
-        let (set, bound) = match trie::bind(self.bench.frame, node, point, shape) {
+        let frame = self.bench.frame;
+        let arrives = arriving.path();
+        let shape = arrives.map(Path::shape);
+        let (set, bound) = match trie::bind(frame, node, point, shape) {
             Binding::To(set, bound) => (set, bound),
             Binding::Nothing => return arriving,
             Binding::NoRoom => {
-                self.bench.report(points_exhausted(self.bench.frame));
+                self.bench.report(points_exhausted(frame));
                 return self.none();
             }
         };
-        let frame = self.bench.frame;
-        if shape != bound && (shape.is_known() || frame.shape_type(bound) != TypeId::of::<U>()) {
+        let path = match arrives {
+            Some(path) => (path.shape() == bound).then_some(path),
+            None => frame.path_to::<U>(bound),
+        };
+        let Some(path) = path else {
             self.bench.report(Fault::Mismatch(Mismatch {
                 at: Some(Site::stage(point)),
                 expected: frame.shape_name(bound),
-                found: match shape.is_known() {
-                    true => frame.shape_name(shape),
-                    false => type_name::<U>(),
-                },
+                found: shape.map_or_else(type_name::<U>, |shape| frame.shape_name(shape)),
             }));
             return self.none();
-        }
-        let offset = match shape.is_known() {
-            true => arriving.offset(),
-            false => frame.shape_offset(bound),
         };
         let segment = self.bench.gather(set, point, arriving.into_segment());
-        Batch::new(self.bench, segment, bound, offset)
+        Batch::new(self.bench, segment, path)
     }
 
     /// Runs `body` one level deeper in the abstract call stack.
@@ -139,10 +134,10 @@ impl<'t, A: Access> Context<'t, A> {
         body: impl FnOnce(&mut Context<'t, A>) -> R,
     ) -> R {
         let Some(node) = self.visit(point, iteration) else {
-            let mut nowhere = Context::new(self.bench, Cursor::NOWHERE);
+            let mut nowhere = Context::new(self.bench, None);
             return body(&mut nowhere);
         };
-        let mut inner = Context::new(self.bench, node);
+        let mut inner = Context::new(self.bench, Some(node));
         let answer = body(&mut inner);
         inner.cursor.leave(self.bench.frame);
         answer
@@ -194,16 +189,19 @@ impl<'t, A: Access> Context<'t, A> {
                 .report(Fault::Diverged(Diverged { expected, found }));
             return;
         };
-        match trie::bind(self.bench.frame, node, point, batch.shape()) {
-            Binding::To(set, bound) if bound == batch.shape() => {
+        // A batch that has states has a shape.
+        let Some(shape) = batch.path().map(Path::shape) else {
+            return;
+        };
+        match trie::bind(self.bench.frame, node, point, Some(shape)) {
+            Binding::To(set, bound) if bound == shape => {
                 self.bench.leave_at(set, batch.into_segment());
             }
             Binding::To(_, bound) => self.bench.report(Fault::Mismatch(Mismatch {
                 at: Some(Site::stage(point)),
                 expected: self.bench.frame.shape_name(bound),
-                found: self.bench.frame.shape_name(batch.shape()),
+                found: self.bench.frame.shape_name(shape),
             })),
-            // A batch that has states has a shape.
             Binding::Nothing => {}
             Binding::NoRoom => self.bench.report(points_exhausted(self.bench.frame)),
         }
@@ -230,7 +228,7 @@ fn points_exhausted(frame: &Frame) -> Fault {
 
 impl<A: Access> fmt::Debug for Context<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.bench.frame.nodes.get(self.cursor.parent as usize) {
+        match self.cursor.scope(self.bench.frame) {
             Some(node) => match node.site() {
                 Some(site) => write!(f, "Context({site})"),
                 None => f.write_str("Context(root)"),

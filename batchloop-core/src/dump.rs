@@ -28,14 +28,14 @@ use crate::{
 /// *Reentrancy*: it may be printed from anywhere, also from a closure that has a state; that one shows as busy.
 pub struct Dump<T: 'static, A: Access = Local> {
     census: Census,
-    types: PhantomData<Machine<T, A>>,
+    machine: Machine<T, A>,
 }
 
 impl<T, A: Access> Dump<T, A> {
     pub(crate) fn new(machine: Machine<T, A>) -> Self {
         Dump {
             census: Census::from(machine),
-            types: PhantomData,
+            machine,
         }
     }
 
@@ -44,7 +44,7 @@ impl<T, A: Access> Dump<T, A> {
     where
         T: fmt::Debug,
     {
-        self.census.describe = Some(describe::<T, A>);
+        self.census = Census::describing(self.machine);
         self
     }
 
@@ -62,7 +62,7 @@ impl<T, A: Access> Dump<T, A> {
     /// ```
     pub fn lines(&self) -> impl Iterator<Item = impl fmt::Display + use<T, A>> + use<T, A> {
         // In the closure too: who has the iterator can print.
-        let types = self.types;
+        let types = PhantomData::<Machine<T, A>>;
         let line = move |record| Line { record, types };
         self.census.records().map(line)
     }
@@ -87,24 +87,6 @@ impl<T> From<Dump<T, Shared>> for Census {
     }
 }
 
-/// The machine of `frame` has states of type `T` and this access: R6.
-fn describe<T: fmt::Debug, A: Access>(
-    frame: &'static Frame,
-    slot: usize,
-    version: usize,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    let Ok(lock) = frame.lock::<A>(slot, version) else {
-        return f.write_str("busy");
-    };
-    let payload = lock.payload(0);
-    // SAFETY: R2, R6: the lock is held, and the machine's states are `T`s.
-    let state = unsafe { &*payload.cast::<T>() };
-    let answer = state.fmt(f);
-    lock.unlock(false);
-    answer
-}
-
 impl<T, A: Access> fmt::Display for Dump<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (live, slots) = (self.census.live(), self.census.slots());
@@ -112,7 +94,7 @@ impl<T, A: Access> fmt::Display for Dump<T, A> {
         for record in self.census.records() {
             writeln!(f, "  {record}")?;
         }
-        counts(self.census.frame, f)
+        counts(self.census.frame(), f)
     }
 }
 

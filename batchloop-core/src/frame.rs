@@ -3,51 +3,25 @@
 //! Code that is the same for every state type lives on [`Frame`], so that it is compiled once per access and not
 //! once per type.
 
-use core::{any::TypeId, mem::MaybeUninit, ops::Range};
+use core::{any::TypeId, mem::MaybeUninit};
 
 use crate::{
     access::{Access, Shared, Word},
     active_set::ActiveSet,
-    bitmap::{BITS, Geometry},
+    bitmap::{BITS, Bitmap, Geometry, Spot},
     capacity::{Capacity, Wrap},
     free_set::FreeSet,
+    index::{NodeId, SetId, SlotId},
     lifecycle::{Life, VersionLimit},
     lineage::Kin,
-    storage::{Index, Place},
+    scratch::Index,
+    storage::Place,
     sync::{AtomicUsize, Ordering, Witness, fence},
     task::TaskCell,
     trie::{Growth, Node},
     watch::Shard,
     workload::Workload,
 };
-
-/// A part of a machine's storage, for indices that are known to be inside.
-pub(crate) struct Inside<'a, T>(pub(crate) &'a [T]);
-
-impl<T> Clone for Inside<'_, T> {
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Inside<'_, T> {}
-
-impl<'a, T> Inside<'a, T> {
-    #[inline(always)]
-    pub(crate) fn at(self, index: usize) -> &'a T {
-        debug_assert!(index < self.0.len());
-        // SAFETY: R5: numbers of slots, nodes, words and entries are inside.
-        unsafe { self.0.get_unchecked(index) }
-    }
-
-    #[inline(always)]
-    pub(crate) fn part(self, range: Range<usize>) -> Self {
-        debug_assert!(range.start <= range.end && range.end <= self.0.len());
-        // SAFETY: R5: so are sets, segments and a driver's share of the scratch space.
-        Inside(unsafe { self.0.get_unchecked(range) })
-    }
-}
 
 /// Room for the machine's own record, in storage that the caller supplies.
 pub struct FrameCell(pub(crate) MaybeUninit<Frame>);
@@ -111,6 +85,16 @@ unsafe impl Sync for Frame {}
 // SAFETY: R1, R2, R8: as above.
 unsafe impl Send for Frame {}
 
+/// What the bits of a bitmap say of the slots.
+#[derive(Clone, Copy)]
+enum Bits {
+    /// Which may have been woken, of those that wait at the point of the set.
+    Active(SetId),
+    Inbox,
+    Free,
+    Withdrawn,
+}
+
 impl Frame {
     pub(crate) fn capacity(&self) -> &Capacity {
         &self.capacity
@@ -125,63 +109,107 @@ impl Frame {
         name.rsplit("::").next().unwrap_or(name)
     }
 
-    /// A node that a link or a set led to.
+    /// The slot of this number, if there is one.
     #[inline(always)]
-    pub(crate) fn node(&self, index: u16) -> &Node {
-        Inside(self.nodes).at(index as usize)
+    pub(crate) fn slot(&self, number: usize) -> Option<SlotId> {
+        self.geometry.slot(number)
+    }
+
+    /// The set of this number, if there is a point for it.
+    pub(crate) fn set(&self, number: usize) -> Option<SetId> {
+        if number > self.capacity.points {
+            return None;
+        }
+        // SAFETY: R5: it has just been compared.
+        Some(unsafe { SetId::new_unchecked(number) })
+    }
+
+    /// The node of this number, if there is room for it.
+    pub(crate) fn node_id(&self, number: usize) -> Option<NodeId> {
+        if number >= self.nodes.len() {
+            return None;
+        }
+        // SAFETY: R5: it has just been compared.
+        Some(unsafe { NodeId::new_unchecked(number) })
+    }
+
+    #[inline(always)]
+    pub(crate) fn node(&self, node: NodeId) -> &Node {
+        debug_assert!(node.number() < self.nodes.len());
+        // SAFETY: R5: the number of a node.
+        unsafe { self.nodes.get_unchecked(node.number()) }
     }
 
     pub(crate) fn kin(&self, slot: usize) -> Option<&Kin> {
         self.parents.get(slot)
     }
 
-    /// The lifecycle word of a slot that exists.
     #[inline(always)]
-    pub(crate) fn word(&self, slot: usize) -> &'static Word {
-        Inside(self.lives).at(slot)
+    pub(crate) fn word(&self, slot: SlotId) -> &'static Word {
+        debug_assert!(slot.number() < self.lives.len());
+        // SAFETY: R5: the number of a slot.
+        unsafe { self.lives.get_unchecked(slot.number()) }
     }
 
     #[inline(always)]
-    fn place_word(&self, slot: usize) -> &'static Place {
-        Inside(self.places).at(slot)
+    fn place_cell(&self, slot: SlotId) -> &'static Place {
+        debug_assert!(slot.number() < self.places.len());
+        // SAFETY: R5: the number of a slot.
+        unsafe { self.places.get_unchecked(slot.number()) }
+    }
+
+    /// Where the payload of a slot lies. To form a reference takes its lock.
+    #[inline]
+    pub(crate) fn payload(&self, slot: SlotId) -> *mut u8 {
+        let bytes = slot.number().wrapping_mul(self.payloads.stride);
+        self.payloads.base.wrapping_add(bytes)
     }
 
     #[inline]
-    pub(crate) fn life(&self, slot: usize) -> Life {
+    pub(crate) fn life(&self, slot: SlotId) -> Life {
         Life(self.word(slot).get())
     }
 
-    /// Whether the slot exists and has this version.
+    /// The slot, if it exists and has this version.
     #[inline]
-    pub(crate) fn is_tenant(&self, slot: usize, version: usize) -> bool {
-        self.lives
-            .get(slot)
-            .is_some_and(|word| Life(word.get()).is_version(version))
+    pub(crate) fn tenant(&self, number: usize, version: usize) -> Option<SlotId> {
+        let slot = self.slot(number)?;
+        self.life(slot).is_version(version).then_some(slot)
     }
 
     pub(crate) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
-        FreeSet::new(&self.geometry, self.bitmap(2 + self.capacity.points))
+        FreeSet::new(self.bitmap(Bits::Free))
     }
 
     /// The words of one of the sets.
     #[inline(always)]
-    fn bitmap(&self, index: usize) -> Inside<'_, Word> {
-        let words = self.geometry.words;
+    fn bitmap(&self, bits: Bits) -> Bitmap<'_> {
+        let index = match bits {
+            Bits::Active(set) => set.number(),
+            Bits::Inbox => 1 + self.capacity.points,
+            Bits::Free => 2 + self.capacity.points,
+            Bits::Withdrawn => 3 + self.capacity.points,
+        };
+        let words = self.geometry.words();
         let base = index * words;
-        Inside(self.sets).part(base..base + words)
+        debug_assert!(base + words <= self.sets.len());
+        // SAFETY: R5: there are words for so many bitmaps.
+        let words = unsafe { self.sets.get_unchecked(base..base + words) };
+        // SAFETY: R5: as many as the geometry says.
+        unsafe { Bitmap::new_unchecked(&self.geometry, words) }
     }
 
     /// The slots that other threads and interrupt handlers have woken on a `Local` machine. It is atomic on every
     /// machine; see [`Waker::wake`](crate::Waker::wake).
     #[inline]
     pub(crate) fn inbox(&self) -> ActiveSet<'_, Shared> {
-        ActiveSet::new(&self.geometry, self.bitmap(1 + self.capacity.points))
+        ActiveSet::new(self.bitmap(Bits::Inbox))
     }
 
     /// The bit that says that a deadline, posted to this slot, was withdrawn. It is atomic on every machine.
-    pub(crate) fn withdrawn(&self, slot: usize) -> (&Word, usize) {
-        let leaves = self.bitmap(3 + self.capacity.points);
-        (leaves.at(slot / BITS), 1 << (slot % BITS))
+    pub(crate) fn withdrawn(&self, slot: SlotId) -> (&Word, usize) {
+        let word = self.bitmap(Bits::Withdrawn).word(Spot::leaf(slot));
+        (word, 1 << (slot.number() % BITS))
     }
 
     /// Wakes those in the inbox. Answers whether there were any.
@@ -203,31 +231,31 @@ impl Frame {
     }
 
     #[inline(always)]
-    pub(crate) fn active_set<A: Access>(&self, set: u16) -> ActiveSet<'_, A> {
-        ActiveSet::new(&self.geometry, self.bitmap(set as usize))
+    pub(crate) fn active_set<A: Access>(&self, set: SetId) -> ActiveSet<'_, A> {
+        ActiveSet::new(self.bitmap(Bits::Active(set)))
     }
 
     /// The set of the point where the slot waits, or was last.
     #[inline(always)]
-    pub(crate) fn place(&self, slot: usize) -> u16 {
+    pub(crate) fn place(&self, slot: SlotId) -> SetId {
         // ORDERING: Relaxed; read after an exchange on the lifecycle word, whose partner published it.
-        self.place_word(slot).0.load(Ordering::Relaxed)
+        self.place_cell(slot).0.load(Ordering::Relaxed)
     }
 
     /// Only the slot's owner, or whoever is allocating it, may call this: R3.
     #[inline]
-    pub(crate) fn set_place(&self, slot: usize, set: u16) {
-        self.place_word(slot).0.store(set, Ordering::Relaxed);
+    pub(crate) fn set_place(&self, slot: SlotId, set: SetId) {
+        self.place_cell(slot).0.store(set, Ordering::Relaxed);
     }
 
     /// Sets the slot's bit at its point.
     #[inline(always)]
-    pub(crate) fn activate<A: Access>(&self, slot: usize) {
+    pub(crate) fn activate<A: Access>(&self, slot: SlotId) {
         self.activate_at::<A>(slot, self.place(slot));
     }
 
     /// As `activate`, but rings no bell: for the owner of a `Local` machine, which does so later.
-    pub(crate) fn activate_quietly<A: Access>(&self, slot: usize) {
+    pub(crate) fn activate_quietly<A: Access>(&self, slot: SlotId) {
         let set = self.place(slot);
         if self.active_set::<A>(set).insert(slot) {
             self.counter_of(self.workload_of(set)).count_own_quietly();
@@ -236,7 +264,7 @@ impl Frame {
 
     /// Sets the slot's bit in a set, and counts a change if nothing was active there.
     #[inline(always)]
-    pub(crate) fn activate_at<A: Access>(&self, slot: usize, set: u16) {
+    pub(crate) fn activate_at<A: Access>(&self, slot: SlotId, set: SetId) {
         if self.active_set::<A>(set).insert(slot) {
             self.count_change::<A>(set);
         }
@@ -244,7 +272,7 @@ impl Frame {
 
     /// Counts a change at a point that somebody who may change the machine's words makes.
     #[inline]
-    pub(crate) fn count_change<A: Access>(&self, set: u16) {
+    pub(crate) fn count_change<A: Access>(&self, set: SetId) {
         if A::SHARED {
             self.counter_of(self.workload_of(set)).ring();
         } else {
@@ -253,12 +281,11 @@ impl Frame {
     }
 
     /// The workload of a set's point.
-    fn workload_of(&self, set: u16) -> Workload {
+    fn workload_of(&self, set: SetId) -> Workload {
         if self.shards.is_empty() {
             return Workload::IO;
         }
-        // ORDERING: Relaxed; written before the set's first state came to its point.
-        Workload::from_index(self.node(set).workload_of_set.load(Ordering::Relaxed))
+        Workload::from_index(self.workload_index(set))
     }
 
     /// The next slot that is given back counts a change.
@@ -272,7 +299,7 @@ impl Frame {
     }
 
     /// Takes the lowest free slot.
-    pub(crate) fn reserve<A: Access>(&self) -> Option<usize> {
+    pub(crate) fn reserve<A: Access>(&self) -> Option<SlotId> {
         let free = self.free_set::<A>();
         if let Some(slot) = free.reserve() {
             return Some(slot);
@@ -282,7 +309,7 @@ impl Frame {
     }
 
     /// Gives a slot back, and counts a change if somebody is waiting for one.
-    pub(crate) fn give_back<A: Access>(&self, slot: usize) {
+    pub(crate) fn give_back<A: Access>(&self, slot: SlotId) {
         self.free_set::<A>().give_back(slot);
         self.tell_of_room::<A>();
     }
@@ -300,7 +327,7 @@ impl Frame {
     }
 
     /// What becomes of a slot whose version has gone round.
-    pub(crate) fn wrapped<A: Access>(&self, slot: usize) {
+    pub(crate) fn wrapped<A: Access>(&self, slot: SlotId) {
         match self.capacity.wrap {
             Wrap::Reuse => self.give_back::<A>(slot),
             Wrap::Retire => {

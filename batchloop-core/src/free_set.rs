@@ -7,118 +7,114 @@
 use core::marker::PhantomData;
 
 use crate::{
-    access::{Access, Word},
-    bitmap::{BITS, Geometry},
-    frame::Inside,
+    access::Access,
+    bitmap::{BITS, Bitmap, Spot},
+    index::SlotId,
 };
 
 /// A view of the words of the free set.
 pub(crate) struct FreeSet<'a, A> {
-    geometry: &'a Geometry,
-    words: Inside<'a, Word>,
+    bitmap: Bitmap<'a>,
     access: PhantomData<A>,
 }
 
 impl<'a, A: Access> FreeSet<'a, A> {
-    pub(crate) fn new(geometry: &'a Geometry, words: Inside<'a, Word>) -> Self {
+    pub(crate) fn new(bitmap: Bitmap<'a>) -> Self {
         FreeSet {
-            geometry,
-            words,
+            bitmap,
             access: PhantomData,
         }
-    }
-
-    #[inline(always)]
-    fn word(&self, level: usize, index: usize) -> &'a Word {
-        self.words.at(self.geometry.word(level, index))
     }
 
     /// Takes the lowest free slot.
     ///
     /// *Progress*: lock-free; it starts again where another thread has taken the slot that it found, or has filled
     /// what was marked as having room.
-    pub(crate) fn reserve(&self) -> Option<usize> {
+    pub(crate) fn reserve(&self) -> Option<SlotId> {
         'top: loop {
-            let mut index = 0;
-            for level in (0..self.geometry.levels).rev() {
-                let Some(below) = self.room_in(level, index) else {
-                    if level == self.geometry.top_level() {
+            let mut spot = self.bitmap.root();
+            loop {
+                let Some(bit) = self.room_in(spot) else {
+                    if spot == self.bitmap.root() {
                         return None;
                     }
-                    self.mark(level, index);
+                    self.mark(spot);
                     continue 'top;
                 };
-                index = below;
-            }
-            let (leaf, bit) = (index / BITS, 1 << (index % BITS));
-            if A::set(self.word(0, leaf), bit) & bit == 0 {
-                self.mark(0, leaf);
-                return Some(index);
+                if spot.level() == 0 {
+                    let mask = 1 << bit;
+                    if A::set(self.bitmap.word(spot), mask) & mask != 0 {
+                        continue 'top;
+                    }
+                    self.mark(spot);
+                    // SAFETY: R5: the bit stands for something, as `room_in` has seen.
+                    return Some(unsafe { SlotId::new_unchecked(spot.base() + bit) });
+                }
+                // SAFETY: R5: as above, and this is not the lowest level.
+                spot = unsafe { spot.below(bit) };
             }
         }
     }
 
-    /// What the lowest bit stands for that is not set in a word; `None` if the word is full.
+    /// The lowest bit that is not set in a word and stands for something; `None` if the word is full.
     #[inline(never)]
-    fn room_in(&self, level: usize, index: usize) -> Option<usize> {
-        let free = !self.word(level, index).get();
-        let lowest = index * BITS + free.trailing_zeros() as usize;
-        (free != 0 && lowest <= self.geometry.last(level)).then_some(lowest)
+    fn room_in(&self, spot: Spot) -> Option<usize> {
+        let free = !self.bitmap.word(spot).get();
+        let bit = free.trailing_zeros() as usize;
+        (free != 0 && spot.base() + bit <= self.bitmap.last(spot.level())).then_some(bit)
     }
 
-    fn is_full(&self, level: usize, index: usize) -> bool {
-        self.room_in(level, index).is_none()
+    fn is_full(&self, spot: Spot) -> bool {
+        self.room_in(spot).is_none()
     }
 
     /// Marks a word as full in the one above, if it is, and so on upwards.
-    fn mark(&self, level: usize, mut index: usize) {
-        for level in level..self.geometry.top_level() {
-            if !self.is_full(level, index) {
+    fn mark(&self, mut spot: Spot) {
+        while let Some((above, bit)) = self.bitmap.above(spot) {
+            if !self.is_full(spot) {
                 return;
             }
-            let bit = 1 << (index % BITS);
-            let above = self.word(level + 1, index / BITS);
-            A::set(above, bit);
+            let word = self.bitmap.word(above);
+            A::set(word, bit);
             // ORDERING: the read-modify-write above reads what `give_back` wrote to this word, if that came first, so
             // the load below then sees the bit that it had cleared before.
-            if !self.is_full(level, index) {
-                A::clear(above, bit);
+            if !self.is_full(spot) {
+                A::clear(word, bit);
                 return;
             }
-            index /= BITS;
+            spot = above;
         }
     }
 
     /// Gives a slot back.
-    pub(crate) fn give_back(&self, slot: usize) {
-        let mut index = slot;
-        for level in 0..self.geometry.levels {
-            let bit = 1 << (index % BITS);
-            index /= BITS;
-            A::clear(self.word(level, index), bit);
+    pub(crate) fn give_back(&self, slot: SlotId) {
+        let mut spot = Spot::leaf(slot);
+        A::clear(self.bitmap.word(spot), 1 << (slot.number() % BITS));
+        while let Some((above, bit)) = self.bitmap.above(spot) {
+            A::clear(self.bitmap.word(above), bit);
+            spot = above;
         }
     }
 
-    /// The slots in use from `from` on, in address order, as they are seen now.
-    pub(crate) fn next_used(&self, from: usize) -> Option<usize> {
-        let mut leaf = from / BITS;
+    /// The lowest slot in use from this number on, as it is seen now.
+    pub(crate) fn next_used(&self, from: usize) -> Option<SlotId> {
+        let leaves = self.bitmap.leaves().iter().enumerate();
         let mut skip = !crate::bitmap::first_bits(from % BITS);
-        while leaf < self.geometry.leaves() {
-            let bits = self.word(0, leaf).get() & skip;
+        for (leaf, word) in leaves.skip(from / BITS) {
+            let bits = word.get() & skip;
             if bits != 0 {
-                return Some(leaf * BITS + bits.trailing_zeros() as usize);
+                let number = leaf * BITS + bits.trailing_zeros() as usize;
+                return self.bitmap.geometry().slot(number);
             }
             skip = usize::MAX;
-            leaf += 1;
         }
         None
     }
 
     /// How many slots are in use. Looks at every leaf.
     pub(crate) fn used(&self) -> usize {
-        (0..self.geometry.leaves())
-            .map(|leaf| self.word(0, leaf).get().count_ones() as usize)
-            .sum()
+        let count = |word: &crate::access::Word| word.get().count_ones() as usize;
+        self.bitmap.leaves().iter().map(count).sum()
     }
 }
 

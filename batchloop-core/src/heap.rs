@@ -10,7 +10,8 @@ use crate::{
     frame::FrameCell,
     lineage::Kin,
     machine::Machine,
-    storage::{Index, Parts, Payload, Place},
+    scratch::Index,
+    storage::{Parts, Payload, Place},
     task::TaskCell,
     trie::Node,
     watch::Shard,
@@ -91,6 +92,7 @@ impl<T: 'static, A: Admits<T>> Machine<T, A> {
             shards: fresh(capacity.shards()),
             scratch: fresh(capacity.scratch()),
         };
-        parts.assemble(capacity)
+        // SAFETY: R5: they were just made so long.
+        unsafe { parts.assemble(capacity) }
     }
 }

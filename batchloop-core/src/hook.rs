@@ -7,8 +7,10 @@ use crate::{
     error::{SignalError, Stale},
     events::Events,
     frame::Frame,
+    index::SlotId,
     lifecycle::Refusal,
     lineage::Lineage,
+    shape::Offset,
     slot::Lock,
 };
 
@@ -29,7 +31,7 @@ pub(crate) fn deliver<A: Access, X>(
 ) -> Result<(), SignalError<X>> {
     match lock {
         Ok(lock) => {
-            let reaction = call(lock.payload(0), arguments);
+            let reaction = call(lock.payload(), arguments);
             lock.unlock(reaction == Reaction::Wake);
             Ok(())
         }
@@ -70,10 +72,8 @@ impl<A: Access> Waker<A> {
     ///
     /// [`Stale`] if the state has ended.
     pub fn wake(&self) -> Result<(), Stale> {
-        let slot = self.slot as usize;
-        if !self.frame.is_tenant(slot, self.version) {
-            return Err(Stale);
-        }
+        let slot = self.frame.tenant(self.slot as usize, self.version);
+        let slot = slot.ok_or(Stale)?;
         if A::SHARED {
             return self.frame.wake::<A>(slot, self.version, Events::NONE);
         }
@@ -106,7 +106,8 @@ impl<A: Access> fmt::Debug for Waker<A> {
 #[doc(alias = "callback")]
 pub struct Hook<X, A: Access = Local> {
     frame: &'static Frame,
-    slot: u32,
+    slot: SlotId,
+    /// Where in the state that lies which the callback is for.
     offset: u32,
     version: usize,
     callback: unsafe fn(*mut u8, X) -> Reaction,
@@ -114,12 +115,11 @@ pub struct Hook<X, A: Access = Local> {
 }
 
 impl<X, A: Access> Hook<X, A> {
-    /// `offset` leads to a `U` in the states of `frame`: R6.
     pub(crate) fn new<U>(
         frame: &'static Frame,
-        slot: u32,
+        slot: SlotId,
         version: usize,
-        offset: u32,
+        offset: Offset<U>,
         callback: fn(&mut U, X) -> Reaction,
     ) -> Self {
         // SAFETY: R6: `&mut U` and `*mut u8` are passed alike, as are safe and unsafe functions, and the callback is
@@ -132,7 +132,7 @@ impl<X, A: Access> Hook<X, A> {
         Hook {
             frame,
             slot,
-            offset,
+            offset: offset.bytes(),
             version,
             callback,
             access: PhantomData,
@@ -143,8 +143,7 @@ impl<X, A: Access> Hook<X, A> {
         let offset = self.offset as usize;
         let callback = self.callback;
         deliver(lock, arguments, |payload, arguments| {
-            // SAFETY: R5: the offset is inside the state.
-            let field = unsafe { payload.add(offset) };
+            let field = payload.wrapping_add(offset);
             // SAFETY: R2, R6: the lock is held, and the offset leads to the `U` that the callback was made for.
             unsafe { callback(field, arguments) }
         })
@@ -164,9 +163,7 @@ impl<X, A: Access> Hook<X, A> {
     /// `Shared` machine `Busy` is ordinary: the thread that has the lock may have been suspended. Try again later, as
     /// a state that wakes itself and waits does; an answer that is ignored here is an answer that is lost.
     pub fn signal(&self, arguments: X) -> Result<(), SignalError<X>> {
-        let lock = self
-            .frame
-            .lock_waiting::<A>(self.slot as usize, self.version);
+        let lock = self.frame.lock_waiting::<A>(self.slot, self.version);
         self.call(lock, arguments)
     }
 
@@ -176,28 +173,27 @@ impl<X, A: Access> Hook<X, A> {
     ///
     /// [`SignalError`] gives the arguments back: `Stale` if the state has ended, `Busy` if somebody works on it.
     pub fn try_signal(&self, arguments: X) -> Result<(), SignalError<X>> {
-        let lock = self.frame.lock::<A>(self.slot as usize, self.version);
+        let lock = self.frame.lock::<A>(self.slot, self.version);
         self.call(lock, arguments)
     }
 
     /// The state as something to wake, without arguments.
     pub fn waker(&self) -> Waker<A> {
-        Waker::new(self.frame, self.slot, self.version)
+        Waker::new(self.frame, self.slot.bits(), self.version)
     }
 
     /// The state that the hook is for, as a parent for others.
     pub fn lineage(&self) -> Lineage {
         Lineage {
             frame: self.frame,
-            slot: self.slot,
+            slot: self.slot.bits(),
             version: self.version,
         }
     }
 
     /// Adds events to the state and wakes it, without its lock.
     pub(crate) fn post(&self, events: Events) -> Result<(), Stale> {
-        self.frame
-            .wake::<A>(self.slot as usize, self.version, events)
+        self.frame.wake::<A>(self.slot, self.version, events)
     }
 }
 
@@ -211,6 +207,6 @@ impl<X, A: Access> Copy for Hook<X, A> {}
 
 impl<X, A: Access> fmt::Debug for Hook<X, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hook(#{}v{})", self.slot, self.version)
+        write!(f, "Hook(#{}v{})", self.slot.number(), self.version)
     }
 }

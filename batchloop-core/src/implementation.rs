@@ -120,18 +120,16 @@
 //! * **R3, one place**: only the owner of a slot, or who is allocating it, writes its place.
 //! * **R4, initialised while live**: a payload is written before its slot becomes live (an odd version) and dropped
 //!   once, under the lock, before the version moves on. So whoever holds the lock of a live slot finds a value.
-//! * **R5, inside**: a slot number is below the capacity: handles are checked when they come in, sets have bits for
-//!   slots only, and batches hold what came out of sets. An offset and the field behind it lie inside the state, and
-//!   the payload storage has a state's size for each slot. A node number is the root's or came out of a link, and only
-//!   `append` writes links, with numbers below that of the nodes; a cursor is used with the machine whose links it has
-//!   followed. A shape's number is 0 or came from `intern`, which counts below the nodes; the unknown shape has no field to
-//!   look up. A set number is the entrance's or came from `bind_first`, so it is at most that of the points, and there
-//!   are words for the sets of all points, as many as the geometry of the slots tells places in. The scratch space
-//!   has a share for each driver that the capacity counts; a segment was cut out of that of its turn, and the turn's
-//!   lifetime, which no other turn shares, binds it to that.
-//! * **R6, shape**: the offset of a batch or a hook leads, in the machine's states, to a value of the type that the
-//!   batch or hook names. `field!` makes offsets, projecting adds them up, and nothing else does. A handle's type is
-//!   that of the machine that accepts it.
+//! * **R5, inside**: a `SlotId`, `NodeId` or `SetId` is below the number of slots, nodes or sets of the machine that it
+//!   is used with. It was compared with that where it was made, or comes out of a cell or a bitmap of that machine, which
+//!   hold nothing else: links are written by `append` only, places and entries with numbers that were inside, and bits
+//!   are set for slots and for words that have bits. A machine has as many words as its sets and `Geometry` need, more
+//!   nodes than sets, and a state's size of payload storage for each slot. A `Segment` was cut out of the scratch space
+//!   that it is used with: the share of one driver, in one turn, whose lifetime no other turn shares.
+//! * **R6, shape**: an `Offset` or `Path` leads, in the states of the machine that it is used with, to a value of its type.
+//!   `field!` makes the offsets of fields, which are below 4 GiB, as all of the state is; projecting adds them up; and
+//!   a path from a shape is made after the types were compared. A `Machine<T, A>` names a record that was assembled for
+//!   `T` and `A`. A handle's type is that of the machine that accepts it.
 //! * **R7, written once**: a cell that is filled after construction is written by the one thread that won an exchange,
 //!   and others read it only after they have seen that it is filled.
 //! * **R8, one thread**: only the thread that made a `Local` machine changes its words, the inbox apart. `Local` is

@@ -163,6 +163,7 @@ mod heap;
 mod hook;
 mod idle;
 pub mod implementation;
+mod index;
 mod lifecycle;
 mod lineage;
 mod machine;
@@ -171,6 +172,7 @@ mod point;
 mod position;
 mod project;
 mod rest;
+mod scratch;
 mod shape;
 mod slot;
 mod storage;
@@ -209,9 +211,10 @@ pub use position::Position;
 pub use project::Field;
 #[doc(hidden)]
 pub use project::{FieldInfo, FieldName};
+pub use scratch::Index;
 #[cfg(not(loom))]
 pub use storage::{Home, Storage};
-pub use storage::{Index, Parts, Payload, Place};
+pub use storage::{Parts, Payload, Place};
 pub use task::{NoTasks, TaskCell};
 #[cfg(feature = "task-bell")]
 pub use task_bell::{Changed, TaskBell};

@@ -22,7 +22,8 @@ impl Lineage {
     ///
     /// *Progress*: one load; callable from anywhere.
     pub fn is_live(self) -> bool {
-        self.frame.is_tenant(self.slot as usize, self.version)
+        let tenant = self.frame.tenant(self.slot as usize, self.version);
+        tenant.is_some()
     }
 
     /// The parent that the state was given, if it lives and has one. The parent itself may have ended.

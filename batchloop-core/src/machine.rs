@@ -11,6 +11,7 @@ use crate::{
     frame::Frame,
     handle::{Handle, Token},
     hook::{Reaction, Waker, deliver},
+    index::SlotId,
     lifecycle::Refusal,
     lineage::Lineage,
     sync::Ordering,
@@ -52,7 +53,11 @@ impl<T, A: Access> fmt::Debug for Machine<T, A> {
 }
 
 impl<T, A: Access> Machine<T, A> {
-    pub(crate) fn new(frame: &'static Frame) -> Self {
+    /// # Safety
+    ///
+    /// R6, R8: the states in `frame` are `T`s, all names of it have this access, and if that is `Local`, this is the
+    /// thread that made it.
+    pub(crate) unsafe fn new(frame: &'static Frame) -> Self {
         Machine {
             frame,
             state: PhantomData,
@@ -103,12 +108,8 @@ impl<T, A: Access> Machine<T, A> {
         }
     }
 
-    fn check(&self, handle: Handle<T>) -> Result<(usize, usize), Stale> {
-        if handle.slot() < self.capacity() {
-            Ok((handle.slot(), handle.version.0))
-        } else {
-            Err(Stale)
-        }
+    fn slot(&self, handle: Handle<T>) -> Result<SlotId, Stale> {
+        self.frame.slot(handle.slot()).ok_or(Stale)
     }
 
     /// Makes a state potentially active, nothing more.
@@ -134,8 +135,8 @@ impl<T, A: Access> Machine<T, A> {
     /// [`Stale`] if the state has ended.
     #[inline]
     pub fn post(&self, handle: Handle<T>, events: Events) -> Result<(), Stale> {
-        self.frame
-            .wake::<A>(handle.slot(), handle.version.0, events)
+        let slot = self.slot(handle)?;
+        self.frame.wake::<A>(slot, handle.version.0, events)
     }
 
     /// As [`post`](Self::post), for a token that has been through a kernel or a device.
@@ -163,10 +164,10 @@ impl<T, A: Access> Machine<T, A> {
     where
         F: FnOnce(&mut T) -> Reaction,
     {
-        let Ok((slot, version)) = self.check(handle) else {
+        let Ok(slot) = self.slot(handle) else {
             return Err(SignalError::Stale(change));
         };
-        let lock = self.frame.lock_waiting::<A>(slot, version);
+        let lock = self.frame.lock_waiting::<A>(slot, handle.version.0);
         deliver(lock, change, |payload, change| {
             // SAFETY: R2, R6: the lock is held and the handle is of this machine's type, so the payload is a live
             // `T` that nobody else refers to.
@@ -188,10 +189,10 @@ impl<T, A: Access> Machine<T, A> {
     /// If the state does when it is dropped; it has ended all the same.
     #[doc(alias = "cancel")]
     pub fn release(&self, handle: Handle<T>) -> Result<(), SignalError<()>> {
-        let Ok((slot, version)) = self.check(handle) else {
+        let Ok(slot) = self.slot(handle) else {
             return Err(SignalError::Stale(()));
         };
-        match self.frame.lock_waiting::<A>(slot, version) {
+        match self.frame.lock_waiting::<A>(slot, handle.version.0) {
             Ok(lock) => {
                 lock.end();
                 Ok(())
@@ -203,7 +204,8 @@ impl<T, A: Access> Machine<T, A> {
 
     /// Whether the state still lives.
     pub fn is_live(&self, handle: Handle<T>) -> bool {
-        self.frame.is_tenant(handle.slot(), handle.version.0)
+        let tenant = self.frame.tenant(handle.slot(), handle.version.0);
+        tenant.is_some()
     }
 
     /// The states that live now, in address order. Those that start or end meanwhile may be in it or not.
@@ -223,15 +225,14 @@ impl<T, A: Access> Machine<T, A> {
         let frame = self.frame;
         let mut from = 0;
         core::iter::from_fn(move || {
-            while from < frame.capacity.slots {
+            loop {
                 let slot = frame.free_set::<A>().next_used(from)?;
-                from = slot + 1;
+                from = slot.number() + 1;
                 let life = frame.life(slot);
                 if life.is_live() {
-                    return Some(Handle::new(slot as u32, life.version()));
+                    return Some(Handle::new(slot.bits(), life.version()));
                 }
             }
-            None
         })
     }
 
@@ -355,7 +356,7 @@ impl<T, A: Access> Machine<T, A> {
 #[must_use = "dropping a reservation gives the slot back"]
 pub struct Reservation<T: 'static, A: Access = Local> {
     machine: Machine<T, A>,
-    slot: usize,
+    slot: SlotId,
     /// Whether the handle has been told.
     is_told: Cell<bool>,
 }
@@ -368,7 +369,7 @@ impl<T, A: Access> Reservation<T, A> {
     pub fn handle(&self) -> Handle<T> {
         self.is_told.set(true);
         let version = self.machine.frame.version_to_come(self.slot);
-        Handle::new(self.slot as u32, version)
+        Handle::new(self.slot.bits(), version)
     }
 
     /// Fills the slot. The state waits at the entrance, active.
@@ -396,11 +397,12 @@ impl<T, A: Access> Reservation<T, A> {
         let slot = self.slot;
         core::mem::forget(self);
         frame.payloads.witness.exclusive(slot);
-        let payload = frame.payload(slot, 0);
+        let payload = frame.payload(slot);
         // SAFETY: R2, R4: the slot is reserved and has no tenant, so nobody can lock it or refer to its payload.
         unsafe { payload.cast::<T>().write(value) };
-        let version = frame.settle::<A>(slot, parent);
-        Handle::new(slot as u32, version)
+        // SAFETY: R2, R4: as above, and now the payload is written.
+        let version = unsafe { frame.settle::<A>(slot, parent) };
+        Handle::new(slot.bits(), version)
     }
 }
 
@@ -417,6 +419,6 @@ impl<T, A: Access> Drop for Reservation<T, A> {
 
 impl<T, A: Access> fmt::Debug for Reservation<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reservation(#{})", self.slot)
+        write!(f, "Reservation(#{})", self.slot.number())
     }
 }

@@ -9,17 +9,18 @@ use crate::{
     frame::Frame,
     handle::{Handle, Token},
     hook::{Hook, Reaction, Waker},
+    index::SlotId,
     lineage::Lineage,
+    shape::Offset,
     slot::Entered,
 };
 
 /// The state that a closure works on, as others may refer to it.
 pub struct Me<U, A: Access = Local> {
     frame: &'static Frame,
-    slot: u32,
-    offset: u32,
+    slot: SlotId,
+    offset: Offset<U>,
     version: usize,
-    state: PhantomData<fn(U) -> U>,
     access: PhantomData<A>,
 }
 
@@ -27,35 +28,34 @@ impl<U, A: Access> Me<U, A> {
     #[inline(always)]
     pub(crate) fn new(
         frame: &'static Frame,
-        slot: usize,
-        offset: u32,
+        slot: SlotId,
+        offset: Offset<U>,
         entered: &Entered<A>,
     ) -> Self {
         Me {
             frame,
-            slot: slot as u32,
+            slot,
             offset,
             version: entered.version,
-            state: PhantomData,
             access: PhantomData,
         }
     }
 
     /// Where the state lives.
-    pub(crate) fn place(self) -> (&'static Frame, usize) {
-        (self.frame, self.slot as usize)
+    pub(crate) fn place(self) -> (&'static Frame, SlotId) {
+        (self.frame, self.slot)
     }
 
     /// The state's handle. In a sub-machine it is that of the containing state, under the field's type; a machine
     /// takes only handles of its own type.
     pub fn handle(self) -> Handle<U> {
-        Handle::new(self.slot, self.version)
+        Handle::new(self.slot.bits(), self.version)
     }
 
     /// The state in 64 bits, for a kernel or a device to carry; see
     /// [`Machine::post_token`](crate::Machine::post_token).
     pub fn token(self) -> Token {
-        Token::new(self.slot, self.version)
+        Token::new(self.slot.bits(), self.version)
     }
 
     /// What has been posted to this state and has not been taken. Only looks: the events stay, for this closure and for
@@ -63,7 +63,7 @@ impl<U, A: Access> Me<U, A> {
     ///
     /// *Progress*: a load or two.
     pub fn events(self) -> Events {
-        self.frame.posted(self.slot as usize, self.version)
+        self.frame.posted(self.slot, self.version)
     }
 
     /// Takes these events. Returns those of them that were posted; all others stay posted.
@@ -95,8 +95,7 @@ impl<U, A: Access> Me<U, A> {
     /// ```
     #[must_use = "the events are taken, and nothing else tells of them"]
     pub fn take(self, which: Events) -> Events {
-        let slot = self.slot as usize;
-        self.frame.take_events::<A>(slot, self.version, which)
+        self.frame.take_events::<A>(self.slot, self.version, which)
     }
 
     /// Takes all events that are posted: [`take`](Self::take) of [`Events::ALL`].
@@ -107,7 +106,7 @@ impl<U, A: Access> Me<U, A> {
 
     /// Something that wakes this state, from any thread or interrupt handler.
     pub fn waker(self) -> Waker<A> {
-        Waker::new(self.frame, self.slot, self.version)
+        Waker::new(self.frame, self.slot.bits(), self.version)
     }
 
     /// A hook on this state, for another one to signal.
@@ -164,7 +163,7 @@ impl<U, A: Access> Me<U, A> {
     pub fn lineage(self) -> Lineage {
         Lineage {
             frame: self.frame,
-            slot: self.slot,
+            slot: self.slot.bits(),
             version: self.version,
         }
     }
@@ -193,7 +192,7 @@ impl<U, A: Access> fmt::Debug for Me<U, A> {
         write!(
             f,
             "Me(#{}v{}, {:?})",
-            self.slot,
+            self.slot.number(),
             self.version,
             self.events()
         )

@@ -42,7 +42,7 @@ impl<'t, A: Access> Context<'t, A> {
     /// Goes on from where the position that was taken from this context has come to. One of another turn is
     /// [`Fault::Elsewhere`], and changes nothing.
     pub fn resume(&mut self, position: Position) {
-        if !position.is_of(self.bench) || position.cursor.parent != self.cursor.parent {
+        if !position.is_of(self.bench) || !position.cursor.is_below_the_same(&self.cursor) {
             self.bench.report(Fault::Elsewhere);
             return;
         }
@@ -81,7 +81,7 @@ impl Position {
         let visit = self.cursor.visit(self.frame, point, iteration);
         self.fault = self.fault.or(visit.fault);
         Position {
-            cursor: Cursor::at(visit.node.unwrap_or(Cursor::NOWHERE)),
+            cursor: Cursor::at(visit.node),
             fault: None,
             ..*self
         }
@@ -89,8 +89,7 @@ impl Position {
 
     /// Leaves the level that [`enter`](Self::enter) began.
     pub fn leave(&mut self, inner: Position) {
-        let is_nowhere = inner.cursor.parent == Cursor::NOWHERE;
-        if core::ptr::eq(self.frame, inner.frame) && !is_nowhere {
+        if core::ptr::eq(self.frame, inner.frame) {
             inner.cursor.leave(self.frame);
         }
         self.fault = self.fault.or(inner.fault);
@@ -120,8 +119,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
 impl fmt::Debug for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let node = self.frame.nodes.get(self.cursor.parent as usize);
-        match node.and_then(|node| node.site()) {
+        match self.cursor.scope(self.frame).and_then(|node| node.site()) {
             Some(site) => write!(f, "Position({site})"),
             None => f.write_str("Position(root)"),
         }

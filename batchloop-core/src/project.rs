@@ -28,13 +28,18 @@ impl<C, U> fmt::Debug for Field<C, U> {
 pub struct FieldInfo {
     pub(crate) container: TypeId,
     pub(crate) field: TypeId,
-    pub(crate) offset: usize,
+    offset: u32,
     pub(crate) name: &'static str,
 }
 
 opaque_debug!(FieldInfo);
 
 impl FieldInfo {
+    #[inline(always)]
+    pub(crate) fn offset(&self) -> u32 {
+        self.offset
+    }
+
     pub(crate) fn same(&self, other: &FieldInfo) -> bool {
         core::ptr::eq(self, other)
             || (self.container == other.container
@@ -61,7 +66,13 @@ impl<C: 'static, U: 'static> Field<C, U> {
                 &FieldInfo {
                     container: TypeId::of::<C>(),
                     field: TypeId::of::<U>(),
-                    offset: N::OFFSET,
+                    offset: {
+                        assert!(
+                            size_of::<C>() <= u32::MAX as usize,
+                            "a state with fields to project to has 4 GiB or more"
+                        );
+                        N::OFFSET as u32
+                    },
                     name: N::NAME,
                 }
             },

@@ -4,23 +4,24 @@ use core::slice;
 
 use crate::{
     access::Access,
-    bench::{Bench, Entry, Segment},
-    storage::Index,
+    bench::Bench,
+    index::{SetId, SlotId},
+    scratch::{Entry, Index, Segment},
 };
 
 /// States that go back to where they came from, active, when it is dropped. They all do, even if a bell panics meanwhile.
 pub(crate) struct Rest<'t, A: Access> {
     bench: &'t Bench<A>,
     entries: slice::Iter<'static, Index>,
-    from: u16,
+    from: SetId,
 }
 
 impl<'t, A: Access> Rest<'t, A> {
     pub(crate) fn of(bench: &'t Bench<A>, segment: Segment) -> Self {
         Rest {
             bench,
-            entries: bench.entries(segment).iter(),
-            from: segment.from,
+            entries: bench.scratch.entries(segment).iter(),
+            from: segment.from(),
         }
     }
 
@@ -40,8 +41,8 @@ impl<'t, A: Access> Rest<'t, A> {
 pub(crate) struct Securing<'t, A: Access> {
     rest: Rest<'t, A>,
     segment: Segment,
-    /// How many entries at its start are owned now.
-    pub(crate) kept: usize,
+    /// Where the next entry that is kept goes.
+    room: slice::Iter<'static, Index>,
 }
 
 impl<'t, A: Access> Securing<'t, A> {
@@ -49,7 +50,7 @@ impl<'t, A: Access> Securing<'t, A> {
         Securing {
             rest: Rest::of(bench, segment),
             segment,
-            kept: 0,
+            room: bench.scratch.entries(segment).iter(),
         }
     }
 
@@ -57,15 +58,26 @@ impl<'t, A: Access> Securing<'t, A> {
         self.rest.entries.next().map(Entry::read)
     }
 
+    /// For the slot of the entry that came last, which is owned now.
+    pub(crate) fn keep(&mut self, slot: SlotId) {
+        if let Some(index) = self.room.next() {
+            Entry::owned(slot).write(index);
+        }
+    }
+
+    fn kept(&self) -> usize {
+        self.segment.len() - self.room.len()
+    }
+
     /// The pass has come to its end. Returns how many entries are kept.
-    pub(crate) fn end(mut self) -> usize {
-        core::mem::take(&mut self.kept)
+    pub(crate) fn end(self) -> usize {
+        core::mem::ManuallyDrop::new(self).kept()
     }
 }
 
 impl<A: Access> Drop for Securing<'_, A> {
     fn drop(&mut self) {
-        let kept = self.segment.part(self.segment.start(), self.kept);
+        let kept = self.segment.first(self.kept());
         drop(Rest::of(self.rest.bench, kept));
     }
 }

@@ -4,43 +4,134 @@
 //! the same shape exactly if the numbers are the same. Each node of the trie has room for one field, since programs
 //! have more points than fields to project to.
 
-use core::any::TypeId;
+use core::{any::TypeId, marker::PhantomData, num::NonZeroU16};
 
 use crate::{
+    access::Access,
     error::Fault,
     frame::Frame,
-    project::FieldInfo,
+    machine::Machine,
+    project::{Field, FieldInfo},
     sync::{AtomicPtr, AtomicU16, Ordering},
 };
 
-/// A path of fields from a machine's state.
+/// A path of fields from a machine's state: one more than the number of the node that keeps its last field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Shape(u16);
+pub(crate) struct Shape(NonZeroU16);
 
 impl Shape {
     /// The whole state.
-    pub(crate) const WHOLE: Shape = Shape(0);
+    const WHOLE: Shape = Shape(NonZeroU16::MIN);
 
-    /// Of a batch that nothing is known of but that it is empty.
-    pub(crate) const UNKNOWN: Shape = Shape(u16::MAX);
-
-    pub(crate) fn is_known(self) -> bool {
-        self != Shape::UNKNOWN
+    fn kept_at(node: usize) -> Option<Shape> {
+        let number = u16::try_from(node + 1).ok()?;
+        NonZeroU16::new(number).map(Shape)
     }
 
-    pub(crate) fn index(self) -> u16 {
-        self.0
+    /// The number of the node that keeps its last field. The whole state has none, and that of the root.
+    fn node(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// Holds a shape: none, when all its bytes are zero.
+pub(crate) struct ShapeCell(AtomicU16);
+
+impl ShapeCell {
+    #[cfg(not(loom))]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "fresh room for each node is what is wanted"
+    )]
+    pub(crate) const EMPTY: ShapeCell = ShapeCell(AtomicU16::new(0));
+
+    #[cfg(loom)]
+    pub(crate) fn empty() -> ShapeCell {
+        ShapeCell(AtomicU16::new(0))
     }
 
-    pub(crate) fn from_index(index: u16) -> Self {
-        Shape(index)
+    #[inline(always)]
+    pub(crate) fn load(&self, order: Ordering) -> Option<Shape> {
+        NonZeroU16::new(self.0.load(order)).map(Shape)
+    }
+
+    #[inline(always)]
+    pub(crate) fn store(&self, shape: Shape, order: Ordering) {
+        self.0.store(shape.0.get(), order);
+    }
+}
+
+/// How far into the states of a machine a `U` lies. It is used with the machine that it was made for: R6.
+pub(crate) struct Offset<U> {
+    bytes: u32,
+    value: PhantomData<fn(U) -> U>,
+}
+
+impl<U> Clone for Offset<U> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<U> Copy for Offset<U> {}
+
+impl<U> Offset<U> {
+    fn new(bytes: u32) -> Self {
+        Offset {
+            bytes,
+            value: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn bytes(self) -> u32 {
+        self.bytes
+    }
+}
+
+/// Where a `U` lies in the states of a machine: the shape, and the offset that its fields add up to.
+pub(crate) struct Path<U> {
+    shape: Shape,
+    offset: Offset<U>,
+}
+
+impl<U> Clone for Path<U> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<U> Copy for Path<U> {}
+
+impl<T: 'static> Path<T> {
+    /// The whole state.
+    #[inline(always)]
+    pub(crate) fn whole<A: Access>(_machine: &Machine<T, A>) -> Self {
+        Path {
+            shape: Shape::WHOLE,
+            offset: Offset::new(0),
+        }
+    }
+}
+
+impl<U> Path<U> {
+    #[inline(always)]
+    pub(crate) fn shape(self) -> Shape {
+        self.shape
+    }
+
+    #[inline(always)]
+    pub(crate) fn offset(self) -> Offset<U> {
+        self.offset
     }
 }
 
 /// One interned field, in a node's storage.
 pub(crate) struct Projection {
     field: AtomicPtr<FieldInfo>,
-    outer: AtomicU16,
+    outer: ShapeCell,
 }
 
 impl Projection {
@@ -51,108 +142,123 @@ impl Projection {
     )]
     pub(crate) const EMPTY: Projection = Projection {
         field: AtomicPtr::new(core::ptr::null_mut()),
-        outer: AtomicU16::new(0),
+        outer: ShapeCell::EMPTY,
     };
 
     #[cfg(loom)]
     pub(crate) fn empty() -> Projection {
         Projection {
             field: AtomicPtr::new(core::ptr::null_mut()),
-            outer: AtomicU16::new(0),
+            outer: ShapeCell::empty(),
         }
+    }
+
+    fn field(&self) -> Option<&'static FieldInfo> {
+        // ORDERING: Acquire; the partner is the Release store in `set`.
+        let field = self.field.load(Ordering::Acquire);
+        // SAFETY: R1: the pointer is null or was made from a `&'static FieldInfo` in `set`.
+        unsafe { field.as_ref() }
+    }
+
+    fn outer(&self) -> Option<Shape> {
+        // ORDERING: Relaxed; published with the field.
+        self.outer.load(Ordering::Relaxed)
+    }
+
+    fn is(&self, outer: Shape, field: &FieldInfo) -> bool {
+        self.outer() == Some(outer) && self.field().is_some_and(|known| known.same(field))
+    }
+
+    fn set(&self, outer: Shape, field: &'static FieldInfo) {
+        self.outer.store(outer, Ordering::Relaxed);
+        let pointer = core::ptr::from_ref(field).cast_mut();
+        // ORDERING: Release; the partner is the Acquire load in `field`.
+        self.field.store(pointer, Ordering::Release);
     }
 }
 
 impl Frame {
-    fn projection(&self, shape: Shape) -> &Projection {
-        &self.node(shape.0).projection
-    }
-
-    /// The last field of the path; `None` for the whole state.
-    fn last_field(&self, shape: Shape) -> Option<&'static FieldInfo> {
+    /// The last field of the path, and the path without it; `None` for the whole state.
+    fn last_field(&self, shape: Shape) -> Option<(&'static FieldInfo, Shape)> {
         if shape == Shape::WHOLE {
             return None;
         }
-        // ORDERING: Acquire; the partner is the Release store in `intern`.
-        let field = self.projection(shape).field.load(Ordering::Acquire);
-        // SAFETY: R1: the pointer is null or was made from a `&'static FieldInfo` in `intern`.
-        unsafe { field.as_ref() }
+        let projection = &self.nodes.get(shape.node())?.projection;
+        Some((projection.field()?, projection.outer()?))
     }
 
     /// The path with one more field.
     #[inline]
-    pub(crate) fn projected(
+    pub(crate) fn projected<U, V>(
         &self,
-        outer: Shape,
-        field: &'static FieldInfo,
-    ) -> Result<Shape, Fault> {
-        let known = self.growth.shapes();
-        for index in 1..known {
-            let shape = Shape(index);
-            if self.is_projection(shape, outer, field) {
-                return Ok(shape);
-            }
-        }
-        self.intern(outer, field)
+        path: Path<U>,
+        field: Field<U, V>,
+    ) -> Result<Path<V>, Fault> {
+        let shape = match self.find_shape(path.shape, field.info) {
+            Some(shape) => shape,
+            None => self.intern(path.shape, field.info)?,
+        };
+        let offset = Offset::new(path.offset.bytes + field.info.offset());
+        Ok(Path { shape, offset })
     }
 
-    fn is_projection(&self, shape: Shape, outer: Shape, field: &FieldInfo) -> bool {
-        self.projection(shape).outer.load(Ordering::Relaxed) == outer.0
-            && self
-                .last_field(shape)
-                .is_some_and(|known| known.same(field))
+    fn find_shape(&self, outer: Shape, field: &FieldInfo) -> Option<Shape> {
+        let kept = self.nodes.get(1..self.growth.shapes())?;
+        let is_it = |node: &crate::trie::Node| node.projection.is(outer, field);
+        Shape::kept_at(1 + kept.iter().position(is_it)?)
     }
 
     #[cold]
     fn intern(&self, outer: Shape, field: &'static FieldInfo) -> Result<Shape, Fault> {
         let extending = self.growth.extend();
-        let index = self.growth.shapes();
-        for index in 1..index {
-            if self.is_projection(Shape(index), outer, field) {
-                return Ok(Shape(index));
-            }
+        if let Some(shape) = self.find_shape(outer, field) {
+            return Ok(shape);
         }
-        if index as usize >= self.capacity.nodes() {
+        let index = self.growth.shapes();
+        let room = self.nodes.get(index).zip(Shape::kept_at(index));
+        let Some((node, shape)) = room else {
             return Err(Fault::ShapesExhausted {
                 capacity: self.capacity.nodes() - 1,
             });
-        }
-        let projection = self.projection(Shape(index));
-        projection.outer.store(outer.0, Ordering::Relaxed);
-        // ORDERING: Release; the partner is the Acquire load in `last_field`.
-        let pointer = core::ptr::from_ref(field).cast_mut();
-        projection.field.store(pointer, Ordering::Release);
+        };
+        node.projection.set(outer, field);
         extending.count_shape();
-        Ok(Shape(index))
+        Ok(shape)
     }
 
     /// The path without its last field, if that is this one.
     #[inline]
-    pub(crate) fn unprojected(&self, shape: Shape, field: &FieldInfo) -> Option<Shape> {
-        let last = self.last_field(shape)?;
-        last.same(field)
-            .then(|| Shape(self.projection(shape).outer.load(Ordering::Relaxed)))
+    pub(crate) fn unprojected<C, U>(&self, path: Path<U>, field: Field<C, U>) -> Option<Path<C>> {
+        let (last, shape) = self.last_field(path.shape)?;
+        let bytes = path.offset.bytes;
+        last.same(field.info).then(|| Path {
+            shape,
+            offset: Offset::new(bytes - field.info.offset()),
+        })
     }
 
-    /// How far into the state the path leads.
-    pub(crate) fn shape_offset(&self, mut shape: Shape) -> u32 {
+    /// The path of this shape, if it leads to a `U`.
+    pub(crate) fn path_to<U: 'static>(&self, shape: Shape) -> Option<Path<U>> {
+        let last = self.last_field(shape);
+        let found = last.map_or(self.state.id, |(field, _)| field.field);
+        (found == TypeId::of::<U>()).then(|| Path {
+            shape,
+            offset: Offset::new(self.offset_of(shape)),
+        })
+    }
+
+    fn offset_of(&self, mut shape: Shape) -> u32 {
         let mut offset = 0;
-        while let Some(field) = self.last_field(shape) {
-            offset += field.offset as u32;
-            shape = Shape(self.projection(shape).outer.load(Ordering::Relaxed));
+        while let Some((field, outer)) = self.last_field(shape) {
+            offset += field.offset();
+            shape = outer;
         }
         offset
-    }
-
-    /// The type that the path leads to.
-    pub(crate) fn shape_type(&self, shape: Shape) -> TypeId {
-        self.last_field(shape)
-            .map_or(self.state.id, |field| field.field)
     }
 
     /// What to call it in an error.
     pub(crate) fn shape_name(&self, shape: Shape) -> &'static str {
         self.last_field(shape)
-            .map_or(self.state.name, |field| field.name)
+            .map_or(self.state.name, |(field, _)| field.name)
     }
 }

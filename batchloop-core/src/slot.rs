@@ -8,8 +8,10 @@ use crate::{
     events::Events,
     frame::Frame,
     handle::Token,
+    index::{SetId, SlotId},
     lifecycle::{Activate, Ended, Enter, Life, Refusal, Take},
     lineage::Lineage,
+    shape::Offset,
     sync::spin_loop,
 };
 
@@ -60,7 +62,7 @@ fn attempt<A: Access, R, E>(
 
 impl Frame {
     #[inline(always)]
-    fn transition<A: Access, R>(&self, slot: usize, edge: impl Fn(Life) -> (Life, R)) -> R {
+    fn transition<A: Access, R>(&self, slot: SlotId, edge: impl Fn(Life) -> (Life, R)) -> R {
         transition::<A, _>(self.word(slot), edge)
     }
 
@@ -68,29 +70,33 @@ impl Frame {
     #[inline(always)]
     fn attempt<A: Access, R, E>(
         &self,
-        slot: usize,
+        slot: SlotId,
         edge: impl Fn(Life) -> Result<(Life, R), E>,
     ) -> Result<R, E> {
         attempt::<A, _, _>(self.word(slot), edge)
     }
 
     /// The version that edge 1 will give: the word of a reserved slot is nobody else's to change.
-    pub(crate) fn version_to_come(&self, slot: usize) -> usize {
-        Life(self.word(slot).get()).allocate(self.limit).version()
+    pub(crate) fn version_to_come(&self, slot: SlotId) -> usize {
+        self.life(slot).allocate(self.limit).version()
     }
 
     /// Edge 13, for whoever reserved the slot and has told the handle of the tenant that does not come.
-    pub(crate) fn skip_version<A: Access>(&self, slot: usize) {
+    pub(crate) fn skip_version<A: Access>(&self, slot: SlotId) {
         let wrapped = self.transition::<A, _>(slot, |life| life.skip(self.limit));
         self.bury::<A>(slot, wrapped);
     }
 
     /// Edge 1, for whoever reserved the slot and has written its payload.
-    pub(crate) fn settle<A: Access>(&self, slot: usize, parent: Option<Lineage>) -> usize {
-        if let Some(kin) = self.kin(slot) {
+    ///
+    /// # Safety
+    ///
+    /// R2, R4: so it is, and the payload is of the type of the machine's states.
+    pub(crate) unsafe fn settle<A: Access>(&self, slot: SlotId, parent: Option<Lineage>) -> usize {
+        if let Some(kin) = self.kin(slot.number()) {
             kin.set(parent);
         }
-        self.set_place(slot, crate::trie::ENTRANCE);
+        self.set_place(slot, SetId::ENTRANCE);
         let version = self.transition::<A, _>(slot, |life| {
             let next = life.allocate(self.limit);
             (next, next.version())
@@ -103,16 +109,16 @@ impl Frame {
     #[inline]
     pub(crate) fn wake<A: Access>(
         &self,
-        slot: usize,
+        slot: SlotId,
         version: usize,
         events: Events,
     ) -> Result<(), Stale> {
-        let word = self.lives.get(slot).ok_or(Stale)?;
         if events.contains(Events::DEADLINE) {
             // What was withdrawn is an earlier one.
             self.is_withdrawn_no_more(slot);
         }
-        let activate = attempt::<A, _, _>(word, |life| life.wake(version, events).ok_or(Stale))?;
+        let edge = |life: Life| life.wake(version, events).ok_or(Stale);
+        let activate = self.attempt::<A, _, _>(slot, edge)?;
         if activate == Activate::Yes {
             self.activate::<A>(slot);
         }
@@ -120,18 +126,17 @@ impl Frame {
     }
 
     pub(crate) fn wake_token<A: Access>(&self, token: Token, events: Events) -> Result<(), Stale> {
-        let slot = token.slot();
-        let version = self.lives.get(slot).map(|word| Life(word.get()).version());
-        match version {
-            Some(version) if version % 2 == 1 && token.matches(version) => {
-                self.wake::<A>(slot, version, events)
-            }
-            _ => Err(Stale),
+        let slot = self.slot(token.slot()).ok_or(Stale)?;
+        let version = self.life(slot).version();
+        if version % 2 == 1 && token.matches(version) {
+            self.wake::<A>(slot, version, events)
+        } else {
+            Err(Stale)
         }
     }
 
     /// The events of a state that were posted and not taken.
-    pub(crate) fn posted(&self, slot: usize, version: usize) -> Events {
+    pub(crate) fn posted(&self, slot: SlotId, version: usize) -> Events {
         let life = self.life(slot);
         match life.is_version(version) {
             true => self.events_of(slot, life),
@@ -140,7 +145,7 @@ impl Frame {
     }
 
     /// The events that a word of this slot tells of, without a deadline that was withdrawn.
-    pub(crate) fn events_of(&self, slot: usize, life: Life) -> Events {
+    pub(crate) fn events_of(&self, slot: SlotId, life: Life) -> Events {
         let events = life.events();
         match events.contains(Events::DEADLINE) && self.is_withdrawn(slot) {
             true => events.without(Events::DEADLINE),
@@ -152,7 +157,7 @@ impl Frame {
     #[inline]
     pub(crate) fn take_events<A: Access>(
         &self,
-        slot: usize,
+        slot: SlotId,
         version: usize,
         which: Events,
     ) -> Events {
@@ -171,11 +176,10 @@ impl Frame {
     /// leaves the lifecycle word alone. The mark says that the deadline in the word does not count. A mark that comes too
     /// late stays, without effect, until the next deadline is posted.
     pub(crate) fn withdraw_deadline(&self, token: Token) -> bool {
-        let slot = token.slot();
-        let Some(word) = self.lives.get(slot) else {
+        let Some(slot) = self.slot(token.slot()) else {
             return false;
         };
-        let life = Life(word.get());
+        let life = self.life(slot);
         let is_posted = life.is_live()
             && token.matches(life.version())
             && life.events().contains(Events::DEADLINE);
@@ -185,34 +189,34 @@ impl Frame {
         }
     }
 
-    fn is_withdrawn(&self, slot: usize) -> bool {
+    fn is_withdrawn(&self, slot: SlotId) -> bool {
         let (word, bit) = self.withdrawn(slot);
         word.get() & bit != 0
     }
 
     /// Takes the mark of a withdrawn deadline away. Returns whether there was one.
     #[inline(never)]
-    fn is_withdrawn_no_more(&self, slot: usize) -> bool {
+    fn is_withdrawn_no_more(&self, slot: SlotId) -> bool {
         let (word, bit) = self.withdrawn(slot);
         word.get() & bit != 0 && Shared::clear(word, bit) & bit != 0
     }
 
     /// Wakes whoever lives in the slot, if somebody does: for task wakers.
-    pub(crate) fn wake_tenant<A: Access>(&self, slot: usize) {
+    pub(crate) fn wake_tenant<A: Access>(&self, slot: SlotId) {
         if self.notify_tenant::<A>(slot) == Activate::Yes {
             self.activate::<A>(slot);
         }
     }
 
     /// As `wake_tenant`, for bits of the inbox: the owner rings for all of them later.
-    pub(crate) fn wake_tenant_quietly<A: Access>(&self, slot: usize) {
+    pub(crate) fn wake_tenant_quietly<A: Access>(&self, slot: SlotId) {
         if self.notify_tenant::<A>(slot) == Activate::Yes {
             self.activate_quietly::<A>(slot);
         }
     }
 
     #[inline]
-    fn notify_tenant<A: Access>(&self, slot: usize) -> Activate {
+    fn notify_tenant<A: Access>(&self, slot: SlotId) -> Activate {
         let edge = |life: Life| match life.is_live() {
             true => life.wake(life.version(), Events::NONE).ok_or(()),
             // A slot whose tenant has ended needs no wake.
@@ -223,13 +227,13 @@ impl Frame {
 
     /// Sets the slot's bit at its point, where that is not what the caller is mostly about.
     #[inline(never)]
-    fn activate_again<A: Access>(&self, slot: usize) {
+    fn activate_again<A: Access>(&self, slot: SlotId) {
         self.activate::<A>(slot);
     }
 
     /// Edge 3, for a taker at the point of `set` that has the slot's bit in hand.
     #[inline]
-    pub(crate) fn take<A: Access>(&self, slot: usize, set: u16) -> Taken {
+    pub(crate) fn take<A: Access>(&self, slot: SlotId, set: SetId) -> Taken {
         let edge = |life: Life| match life.take() {
             Take::Taken(next) => Ok((next, true)),
             Take::Deferred(next) => Ok((next, false)),
@@ -247,7 +251,7 @@ impl Frame {
     }
 
     /// Edge 4, or 11 where the slot died in the batch.
-    pub(crate) fn put_back<A: Access>(&self, slot: usize) {
+    pub(crate) fn put_back<A: Access>(&self, slot: SlotId) {
         let (live, wrapped) = self.transition::<A, _>(slot, |life| {
             let (next, live) = life.put_back();
             (next, (live, next.version() == 0))
@@ -260,7 +264,7 @@ impl Frame {
     }
 
     #[cold]
-    fn bury<A: Access>(&self, slot: usize, wrapped: bool) {
+    fn bury<A: Access>(&self, slot: SlotId, wrapped: bool) {
         if wrapped {
             self.wrapped::<A>(slot);
         } else {
@@ -270,7 +274,7 @@ impl Frame {
 
     /// Edge 5, for a slot of the caller's batch. `None` where the slot is not the caller's any more.
     #[inline(always)]
-    pub(crate) fn enter<A: Access>(&'static self, slot: usize) -> Option<Entered<A>> {
+    pub(crate) fn enter<A: Access>(&'static self, slot: SlotId) -> Option<Entered<A>> {
         enum Found {
             Entered(Life),
             Deferred,
@@ -283,7 +287,8 @@ impl Frame {
         });
         match found {
             Found::Entered(before) => Some(Entered {
-                lock: Lock::new(self, slot, true),
+                // SAFETY: R2: the exchange has set the bit.
+                lock: unsafe { Lock::new(self, slot, true) },
                 version: before.version(),
             }),
             Found::Deferred => None,
@@ -296,7 +301,7 @@ impl Frame {
 
     /// Edges 3 and 5 in one, for a slot whose bit the caller has taken out of `set`.
     #[inline(always)]
-    pub(crate) fn seize<A: Access>(&'static self, slot: usize, set: u16) -> Option<Entered<A>> {
+    pub(crate) fn seize<A: Access>(&'static self, slot: SlotId, set: SetId) -> Option<Entered<A>> {
         let edge = |life: Life| life.seize().map(|next| (next, life)).ok_or(());
         let before = self.attempt::<A, _, _>(slot, edge).ok()?;
         // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
@@ -305,7 +310,8 @@ impl Frame {
             return None;
         }
         Some(Entered {
-            lock: Lock::new(self, slot, true),
+            // SAFETY: R2: the exchange has set the bit.
+            lock: unsafe { Lock::new(self, slot, true) },
             version: before.version(),
         })
     }
@@ -313,7 +319,7 @@ impl Frame {
     /// Edge 6, for the owner of a slot that is at another point than it thought.
     #[cold]
     #[inline(never)]
-    fn park_active<A: Access>(&self, slot: usize) {
+    fn park_active<A: Access>(&self, slot: SlotId) {
         self.transition::<A, _>(slot, |life| (life.park_active(), ()));
         self.activate_again::<A>(slot);
     }
@@ -321,18 +327,19 @@ impl Frame {
     /// Edge 8, once.
     pub(crate) fn lock<A: Access>(
         &'static self,
-        slot: usize,
+        slot: SlotId,
         version: usize,
     ) -> Result<Lock<A>, Refusal> {
         self.attempt::<A, _, _>(slot, |life| life.lock(version).map(|next| (next, ())))?;
-        Ok(Lock::new(self, slot, false))
+        // SAFETY: R2: the exchange has set the bit.
+        Ok(unsafe { Lock::new(self, slot, false) })
     }
 
     /// Edge 8. On a `Shared` machine it waits for the holder of the lock, for a bounded number of looks; on a `Local`
     /// one the holder is further up on this very stack.
     pub(crate) fn lock_waiting<A: Access>(
         &'static self,
-        slot: usize,
+        slot: SlotId,
         version: usize,
     ) -> Result<Lock<A>, Refusal> {
         let mut patience = if A::SHARED { PATIENCE } else { 0 };
@@ -361,14 +368,17 @@ pub(crate) struct Entered<A: Access> {
 pub(crate) struct Lock<A: Access> {
     frame: &'static Frame,
     word: &'static Word,
-    slot: usize,
+    slot: SlotId,
     owner: bool,
     access: PhantomData<A>,
 }
 
 impl<A: Access> Lock<A> {
+    /// # Safety
+    ///
+    /// R2: the caller has set the slot's `locked` bit, in an exchange on a word where it was clear.
     #[inline(always)]
-    fn new(frame: &'static Frame, slot: usize, owner: bool) -> Self {
+    unsafe fn new(frame: &'static Frame, slot: SlotId, owner: bool) -> Self {
         frame.payloads.witness.exclusive(slot);
         Lock {
             frame,
@@ -379,10 +389,17 @@ impl<A: Access> Lock<A> {
         }
     }
 
-    /// The payload's address, plus `offset`.
+    /// Where the state lies.
     #[inline]
-    pub(crate) fn payload(&self, offset: u32) -> *mut u8 {
-        self.frame.payload(self.slot, offset)
+    pub(crate) fn payload(&self) -> *mut u8 {
+        self.frame.payload(self.slot)
+    }
+
+    /// Where a part of the state lies.
+    #[inline]
+    pub(crate) fn part<U>(&self, offset: Offset<U>) -> *mut U {
+        let bytes = offset.bytes() as usize;
+        self.payload().wrapping_add(bytes).cast()
     }
 
     /// Edge 7.
@@ -427,7 +444,7 @@ impl<A: Access> Lock<A> {
 impl<A: Access> Drop for Lock<A> {
     fn drop(&mut self) {
         /// Frees the slot even if the state's own `drop` panics.
-        struct Free<A: Access>(&'static Frame, usize, bool, PhantomData<A>);
+        struct Free<A: Access>(&'static Frame, SlotId, bool, PhantomData<A>);
         impl<A: Access> Drop for Free<A> {
             fn drop(&mut self) {
                 let &mut Free(frame, slot, owner, _) = self;
@@ -441,20 +458,9 @@ impl<A: Access> Drop for Lock<A> {
         }
         let _free = Free::<A>(self.frame, self.slot, self.owner, PhantomData);
         self.frame.payloads.witness.exclusive(self.slot);
-        let payload = self.payload(0);
+        let payload = self.payload();
         // SAFETY: R2, R4: the lock is held, so nobody else has a reference; the slot is live, so its payload is
         // initialised; and the version moves on before the slot can be locked again.
         unsafe { (self.frame.state.drop)(payload) };
-    }
-}
-
-impl Frame {
-    #[inline]
-    pub(crate) fn payload(&self, slot: usize, offset: u32) -> *mut u8 {
-        debug_assert!(slot < self.capacity.slots);
-        let bytes = slot * self.payloads.stride + offset as usize;
-        // SAFETY: R5: the slot is below the capacity and the offset inside the state, so the address is inside the
-        // payload storage.
-        unsafe { self.payloads.base.add(bytes) }
     }
 }

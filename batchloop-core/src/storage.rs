@@ -11,10 +11,12 @@ use crate::{
     capacity::Capacity,
     error::TooShort,
     frame::{Frame, FrameCell, Payloads, StateType},
+    index::SetCell,
     lifecycle::VersionLimit,
     lineage::Kin,
     machine::Machine,
-    sync::{AtomicU16, AtomicUsize, Witness},
+    scratch::Index,
+    sync::{AtomicUsize, Witness},
     task::TaskCell,
     trie::{Growth, Node},
     watch::Shard,
@@ -30,7 +32,7 @@ use crate::{
 #[repr(transparent)]
 pub struct Payload<T>(UnsafeCell<MaybeUninit<T>>);
 
-opaque_debug!(Payload<T>, Place, Index);
+opaque_debug!(Payload<T>, Place);
 
 impl<T> Payload<T> {
     /// Unused room.
@@ -43,11 +45,7 @@ impl<T> Payload<T> {
 
 /// Where one state waits.
 #[repr(transparent)]
-pub struct Place(pub(crate) AtomicU16);
-
-/// One index of a batch.
-#[repr(transparent)]
-pub struct Index(pub(crate) core::sync::atomic::AtomicU32);
+pub struct Place(pub(crate) SetCell);
 
 impl Place {
     /// Unused room: all zero.
@@ -56,25 +54,11 @@ impl Place {
         clippy::declare_interior_mutable_const,
         reason = "fresh room for each array element is what is wanted"
     )]
-    pub const EMPTY: Place = Place(AtomicU16::new(0));
+    pub const EMPTY: Place = Place(SetCell::EMPTY);
 
     #[cfg(loom)]
     pub(crate) fn empty() -> Place {
-        Place(AtomicU16::new(0))
-    }
-}
-
-impl Index {
-    /// Unused room: all zero.
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each array element is what is wanted"
-    )]
-    pub const EMPTY: Index = Index(core::sync::atomic::AtomicU32::new(0));
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> Index {
-        Self::EMPTY
+        Place(SetCell::empty())
     }
 }
 
@@ -170,11 +154,16 @@ impl<T: 'static> Parts<T> {
             shards: &mut self.shards[..capacity.shards()],
             scratch: &mut self.scratch[..capacity.scratch()],
         };
-        Ok(parts.assemble(capacity))
+        // SAFETY: R5: the lengths were compared.
+        Ok(unsafe { parts.assemble(capacity) })
     }
 
-    /// Makes the machine of parts that are as long as the capacity needs them.
-    pub(crate) fn assemble<A: Admits<T>>(self, capacity: Capacity) -> Machine<T, A> {
+    /// Makes the machine.
+    ///
+    /// # Safety
+    ///
+    /// R5: the parts are as long as the capacity needs them.
+    pub(crate) unsafe fn assemble<A: Admits<T>>(self, capacity: Capacity) -> Machine<T, A> {
         let frame = self.frame.0.write(Frame {
             lives: self.lives,
             places: self.places,
@@ -203,7 +192,8 @@ impl<T: 'static> Parts<T> {
                 name: type_name::<T>(),
             },
         });
-        Machine::new(frame)
+        // SAFETY: R6: it is for states of this type, and nothing has another name for it.
+        unsafe { Machine::new(frame) }
     }
 }
 
@@ -306,8 +296,13 @@ impl<
         }
     }
 
-    /// `capacity` is what the arrays were made for.
-    fn claim<A: Admits<T>>(&'static self, capacity: Capacity) -> Result<Machine<T, A>, Claimed> {
+    /// # Safety
+    ///
+    /// R5: `capacity` is what the arrays were made for.
+    unsafe fn claim<A: Admits<T>>(
+        &'static self,
+        capacity: Capacity,
+    ) -> Result<Machine<T, A>, Claimed> {
         // ORDERING: Relaxed; the winner is the first to touch the arrays, so there is nothing to acquire.
         self.claimed
             .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
@@ -327,7 +322,8 @@ impl<
             shards: &mut arrays.shards,
             scratch: &mut arrays.scratch,
         };
-        Ok(parts.assemble(capacity))
+        // SAFETY: R5: the caller's promise.
+        Ok(unsafe { parts.assemble(capacity) })
     }
 }
 
@@ -409,7 +405,8 @@ impl<
     ///
     /// [`Claimed`] from the second time on.
     pub fn local(&self) -> Result<Machine<T, Local>, Claimed> {
-        self.storage.claim(self.capacity)
+        // SAFETY: R5: `new` has compared them.
+        unsafe { self.storage.claim(self.capacity) }
     }
 
     /// Makes the machine, for any number of threads. It can be made once.
@@ -421,7 +418,8 @@ impl<
     where
         T: Send,
     {
-        self.storage.claim(self.capacity)
+        // SAFETY: R5: `new` has compared them.
+        unsafe { self.storage.claim(self.capacity) }
     }
 
     /// The limits that the storage was made for.

@@ -120,6 +120,8 @@ pub(crate) fn register(cell: &AtomicWaker, waker: &core::task::Waker) {
     cell.register_by_ref(waker);
 }
 
+use crate::index::SlotId;
+
 /// Tells loom of each access to a payload, so that two holders of one state are reported as a race.
 ///
 /// Outside loom it is empty and costs nothing.
@@ -146,9 +148,9 @@ impl Witness {
 
     /// Records that the caller is about to use the payload of `slot` alone.
     #[inline(always)]
-    pub(crate) fn exclusive(&self, slot: usize) {
+    pub(crate) fn exclusive(&self, slot: SlotId) {
         #[cfg(loom)]
-        self.cells[slot].with_mut(|_| ());
+        self.cells[slot.number()].with_mut(|_| ());
         #[cfg(not(loom))]
         let _ = slot;
     }

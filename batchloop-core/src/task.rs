@@ -64,7 +64,9 @@ impl TaskCell {
             return;
         };
         let bytes = core::ptr::from_ref(self).addr() - frame.tasks.as_ptr().addr();
-        let slot = bytes / size_of::<TaskCell>();
+        let Some(slot) = frame.slot(bytes / size_of::<TaskCell>()) else {
+            return;
+        };
         if A::SHARED {
             frame.wake_tenant::<A>(slot);
         } else if frame.inbox().insert(slot) {
@@ -129,7 +131,7 @@ impl<U, A: Access> Me<U, A> {
     /// [`NoTasks`].
     pub fn task_waker(self) -> Result<task::Waker, NoTasks> {
         let (frame, slot) = self.place();
-        let cell = frame.tasks.get(slot).ok_or(NoTasks)?;
+        let cell = frame.tasks.get(slot.number()).ok_or(NoTasks)?;
         let pointer = core::ptr::from_ref(frame).cast_mut();
         // ORDERING: Release; the partner is the Acquire load in `TaskCell::wake`. Each store writes the same.
         cell.frame.store(pointer, Ordering::Release);

@@ -8,32 +8,27 @@
 use crate::{
     error::{Diverged, Fault, Site},
     frame::Frame,
+    index::{NodeCell, NodeId, SetCell, SetId},
     point::ProgramPoint,
-    shape::{Projection, Shape},
+    shape::{Projection, Shape, ShapeCell},
     sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, spin_loop},
 };
-
-/// The root of the trie, and "no node" as a child or sibling: the root is neither.
-pub(crate) const ROOT: u16 = 0;
-
-/// The set of the states that wait at the entrance.
-pub(crate) const ENTRANCE: u16 = 0;
 
 /// A node of the trie, in storage that the caller supplies.
 pub struct Node {
     point: AtomicPtr<ProgramPoint>,
     iteration: AtomicU32,
-    parent: AtomicU16,
-    first_child: AtomicU16,
-    next: AtomicU16,
-    /// The active set of a stage; 0 for the root and for scopes, which have none.
-    set: AtomicU16,
+    parent: NodeCell,
+    first_child: NodeCell,
+    next: NodeCell,
+    /// The active set of a stage; the entrance's for the root and for scopes, which have none.
+    set: SetCell,
     /// Whether a traversal has come to the end of the children, so that further ones are late.
     complete: AtomicU16,
     /// What the stage works on.
-    shape: AtomicU16,
-    /// The workload of the point whose set has this node's number, which has nothing to do with this node.
-    pub(crate) workload_of_set: AtomicU16,
+    shape: ShapeCell,
+    /// Room for the workload of some set, which has nothing to do with this node; see [`Frame::workload_index`].
+    workload: AtomicU16,
     /// Room for a field of some shape, which has nothing to do with this node.
     pub(crate) projection: Projection,
 }
@@ -50,13 +45,13 @@ impl Node {
     pub const EMPTY: Node = Node {
         point: AtomicPtr::new(core::ptr::null_mut()),
         iteration: AtomicU32::new(0),
-        parent: AtomicU16::new(0),
-        first_child: AtomicU16::new(0),
-        next: AtomicU16::new(0),
-        set: AtomicU16::new(0),
+        parent: NodeCell::EMPTY,
+        first_child: NodeCell::EMPTY,
+        next: NodeCell::EMPTY,
+        set: SetCell::EMPTY,
         complete: AtomicU16::new(0),
-        shape: AtomicU16::new(0),
-        workload_of_set: AtomicU16::new(0),
+        shape: ShapeCell::EMPTY,
+        workload: AtomicU16::new(0),
         projection: Projection::EMPTY,
     };
 
@@ -65,13 +60,13 @@ impl Node {
         Node {
             point: AtomicPtr::new(core::ptr::null_mut()),
             iteration: AtomicU32::new(0),
-            parent: AtomicU16::new(0),
-            first_child: AtomicU16::new(0),
-            next: AtomicU16::new(0),
-            set: AtomicU16::new(0),
+            parent: NodeCell::empty(),
+            first_child: NodeCell::empty(),
+            next: NodeCell::empty(),
+            set: SetCell::empty(),
             complete: AtomicU16::new(0),
-            shape: AtomicU16::new(0),
-            workload_of_set: AtomicU16::new(0),
+            shape: ShapeCell::empty(),
+            workload: AtomicU16::new(0),
             projection: Projection::empty(),
         }
     }
@@ -94,19 +89,40 @@ impl Node {
         })
     }
 
-    pub(crate) fn parent(&self) -> u16 {
+    pub(crate) fn parent(&self) -> NodeId {
         self.parent.load(Ordering::Relaxed)
     }
 
     #[inline]
-    pub(crate) fn set(&self) -> u16 {
-        // ORDERING: Acquire; the partner is the Release store in `bind`, so the shape is seen with the set.
+    pub(crate) fn set(&self) -> SetId {
+        // ORDERING: Acquire; the partner is the Release store in `bind_first`, so the workload is seen with the set.
         self.set.load(Ordering::Acquire)
     }
 
-    fn shape(&self) -> Shape {
-        // ORDERING: Relaxed; published with `set`.
-        Shape::from_index(self.shape.load(Ordering::Relaxed))
+    /// The active set and the shape of a stage that a batch has come to.
+    #[inline]
+    fn bound(&self) -> Option<(SetId, Shape)> {
+        // ORDERING: Acquire; the partner is the Release store in `bind_first`, so the set is seen with the shape.
+        let shape = self.shape.load(Ordering::Acquire)?;
+        Some((self.set.load(Ordering::Relaxed), shape))
+    }
+}
+
+impl Frame {
+    /// There are more nodes than sets, so that each set has room in the node of its number.
+    #[inline]
+    fn workload_cell(&self, set: SetId) -> &AtomicU16 {
+        debug_assert!(set.number() < self.nodes.len());
+        // SAFETY: R5: the sets are those of the points and of the entrance, and the nodes one for each point, and the root.
+        let node = unsafe { self.nodes.get_unchecked(set.number()) };
+        &node.workload
+    }
+
+    /// The number of the workload of a set's point.
+    #[inline]
+    pub(crate) fn workload_index(&self, set: SetId) -> u16 {
+        // ORDERING: Relaxed; written before the set's first state came to its point.
+        self.workload_cell(set).load(Ordering::Relaxed)
     }
 }
 
@@ -135,9 +151,9 @@ impl Growth {
 
     /// One more than the number of shapes that are projections.
     #[inline]
-    pub(crate) fn shapes(&self) -> u16 {
+    pub(crate) fn shapes(&self) -> usize {
         // ORDERING: Acquire; the partner is the Release store in `count_shape`.
-        self.shapes.load(Ordering::Acquire)
+        self.shapes.load(Ordering::Acquire).into()
     }
 
     pub(crate) fn extend(&self) -> Extending<'_> {
@@ -158,8 +174,9 @@ pub(crate) struct Extending<'a>(&'a Growth);
 
 impl Extending<'_> {
     pub(crate) fn count_shape(&self) {
+        let known = self.0.shapes.load(Ordering::Relaxed);
         // ORDERING: Release; the partner is the Acquire load in `Growth::shapes`.
-        self.0.shapes.store(self.0.shapes() + 1, Ordering::Release);
+        self.0.shapes.store(known + 1, Ordering::Release);
     }
 }
 
@@ -169,21 +186,22 @@ impl Drop for Extending<'_> {
     }
 }
 
-/// Where a traversal stands among the children of one node.
+/// Where a traversal stands among the children of one node. It is used with the machine whose links it follows: R5.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor {
-    pub(crate) parent: u16,
-    last: u16,
+    /// Nowhere, inside a scope that found no room: nothing is recorded here, and no stage has states.
+    parent: Option<NodeId>,
+    last: NodeId,
 }
 
 /// What a visit found. A node, or a fault, or both.
 pub(crate) struct Visit {
-    pub(crate) node: Option<u16>,
+    pub(crate) node: Option<NodeId>,
     pub(crate) fault: Option<Fault>,
 }
 
 impl Visit {
-    fn found(node: u16) -> Self {
+    fn found(node: NodeId) -> Self {
         Visit {
             node: Some(node),
             fault: None,
@@ -199,12 +217,21 @@ impl Visit {
 }
 
 impl Cursor {
-    pub(crate) fn at(parent: u16) -> Self {
-        Cursor { parent, last: ROOT }
+    pub(crate) fn at(parent: Option<NodeId>) -> Self {
+        Cursor {
+            parent,
+            last: NodeId::ROOT,
+        }
     }
 
-    /// Inside a scope that found no room: nothing is recorded here, and no stage has states.
-    pub(crate) const NOWHERE: u16 = u16::MAX;
+    pub(crate) fn is_below_the_same(&self, other: &Cursor) -> bool {
+        self.parent == other.parent
+    }
+
+    /// What it is below of: `None` for nowhere.
+    pub(crate) fn scope<'f>(&self, frame: &'f Frame) -> Option<&'f Node> {
+        self.parent.map(|parent| frame.node(parent))
+    }
 
     /// Goes to the child that comes next, if that has this point and iteration: what happens in a program that always
     /// visits the same points.
@@ -214,9 +241,9 @@ impl Cursor {
         frame: &Frame,
         point: &'static ProgramPoint,
         iteration: u32,
-    ) -> Option<u16> {
+    ) -> Option<NodeId> {
         let next = self.successor(frame);
-        if next == ROOT || !frame.node(next).is(point, iteration) {
+        if next == NodeId::ROOT || !frame.node(next).is(point, iteration) {
             return None;
         }
         self.last = next;
@@ -225,14 +252,14 @@ impl Cursor {
 
     /// The child that comes next; the root if there is none.
     #[inline(always)]
-    fn successor(&self, frame: &Frame) -> u16 {
+    fn successor(&self, frame: &Frame) -> NodeId {
         // ORDERING: Acquire; the partner is the Release store of the link in `append`.
-        if self.last != ROOT {
+        if self.last != NodeId::ROOT {
             return frame.node(self.last).next.load(Ordering::Acquire);
         }
-        match frame.nodes.get(self.parent as usize) {
+        match self.scope(frame) {
             Some(parent) => parent.first_child.load(Ordering::Acquire),
-            None => ROOT,
+            None => NodeId::ROOT,
         }
     }
 
@@ -244,9 +271,9 @@ impl Cursor {
         point: &'static ProgramPoint,
         iteration: u32,
     ) -> Visit {
-        if self.parent == Self::NOWHERE {
+        let Some(parent) = self.parent else {
             return Visit::failed(exhausted(frame));
-        }
+        };
         let found = Site { point, iteration };
         if let Some(node) = self.skip_to(frame, found) {
             return Visit::found(node);
@@ -257,14 +284,14 @@ impl Cursor {
             return Visit::found(node);
         }
         let expected = match self.successor(frame) {
-            ROOT => None,
+            NodeId::ROOT => None,
             next => frame.node(next).site(),
         };
-        let first = frame.node(self.parent).first_child.load(Ordering::Acquire);
+        let first = frame.node(parent).first_child.load(Ordering::Acquire);
         let known = find(frame, first, found);
         let node = match known {
             Some((node, _)) => node,
-            None => match append(frame, self.parent, self.last, found) {
+            None => match append(frame, parent, self.last, found) {
                 Ok(node) => {
                     self.last = node;
                     node
@@ -282,7 +309,7 @@ impl Cursor {
     }
 
     /// Goes to the site if it is still ahead, and counts what lies between.
-    fn skip_to(&mut self, frame: &Frame, site: Site) -> Option<u16> {
+    fn skip_to(&mut self, frame: &Frame, site: Site) -> Option<NodeId> {
         let (node, skipped) = find(frame, self.successor(frame), site)?;
         if skipped > 0 {
             frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
@@ -292,9 +319,8 @@ impl Cursor {
     }
 
     /// The child with this point that some traversal has visited.
-    pub(crate) fn known(&self, frame: &Frame, point: &'static ProgramPoint) -> Option<u16> {
-        let parent = frame.nodes.get(self.parent as usize)?;
-        let first = parent.first_child.load(Ordering::Acquire);
+    pub(crate) fn known(&self, frame: &Frame, point: &'static ProgramPoint) -> Option<NodeId> {
+        let first = self.scope(frame)?.first_child.load(Ordering::Acquire);
         let iteration = 0;
         find(frame, first, Site { point, iteration }).map(|(node, _)| node)
     }
@@ -302,17 +328,19 @@ impl Cursor {
     /// The traversal leaves this node; counts what it did not visit.
     #[inline]
     pub(crate) fn leave(&self, frame: &Frame) {
-        let parent = frame.node(self.parent);
+        let Some(parent) = self.scope(frame) else {
+            return;
+        };
         // ORDERING: Relaxed; the mark only sorts what is counted.
         if parent.complete.load(Ordering::Relaxed) == 0 {
             parent.complete.store(1, Ordering::Relaxed);
         }
         let mut next = self.successor(frame);
-        if next == ROOT {
+        if next == NodeId::ROOT {
             return;
         }
         let mut skipped = 0;
-        while next != ROOT {
+        while next != NodeId::ROOT {
             skipped += 1;
             next = frame.node(next).next.load(Ordering::Acquire);
         }
@@ -321,9 +349,9 @@ impl Cursor {
 }
 
 /// The node of this site from `node` on, and how many come before it.
-fn find(frame: &Frame, mut node: u16, site: Site) -> Option<(u16, usize)> {
+fn find(frame: &Frame, mut node: NodeId, site: Site) -> Option<(NodeId, usize)> {
     let mut before = 0;
-    while node != ROOT {
+    while node != NodeId::ROOT {
         if frame.node(node).is(site.point, site.iteration) {
             return Some((node, before));
         }
@@ -341,23 +369,23 @@ fn exhausted(frame: &Frame) -> Fault {
 }
 
 /// Appends a child behind `last` and those that follow it, for whoever has the right to.
-fn append(frame: &Frame, parent: u16, last: u16, site: Site) -> Result<u16, Fault> {
+fn append(frame: &Frame, parent: NodeId, last: NodeId, site: Site) -> Result<NodeId, Fault> {
     let growth = frame.growth();
     let mut link = match last {
-        ROOT => &frame.node(parent).first_child,
+        NodeId::ROOT => &frame.node(parent).first_child,
         last => &frame.node(last).next,
     };
     loop {
         match link.load(Ordering::Acquire) {
-            ROOT => break,
+            NodeId::ROOT => break,
             child => link = &frame.node(child).next,
         }
     }
-    let index = growth.nodes.load(Ordering::Relaxed);
-    if index as usize >= frame.capacity().nodes() {
+    let number = growth.nodes.load(Ordering::Relaxed);
+    let Some(index) = frame.node_id(number.into()) else {
         return Err(exhausted(frame));
-    }
-    growth.nodes.store(index + 1, Ordering::Relaxed);
+    };
+    growth.nodes.store(number + 1, Ordering::Relaxed);
     if frame.node(parent).complete.load(Ordering::Relaxed) != 0 {
         growth.late.fetch_add(1, Ordering::Relaxed);
     }
@@ -374,7 +402,7 @@ fn append(frame: &Frame, parent: u16, last: u16, site: Site) -> Result<u16, Faul
 /// What a stage is bound to.
 pub(crate) enum Binding {
     /// Its active set, and the shape of the states that wait there.
-    To(u16, Shape),
+    To(SetId, Shape),
     /// Nothing has ever arrived.
     Nothing,
     /// All sets belong to other points.
@@ -384,15 +412,17 @@ pub(crate) enum Binding {
 /// The first batch that arrives binds the point: all that wait there must have the same shape, since the code below
 /// works on all of them alike.
 #[inline]
-pub(crate) fn bind(frame: &Frame, index: u16, point: &ProgramPoint, arriving: Shape) -> Binding {
+pub(crate) fn bind(
+    frame: &Frame,
+    index: NodeId,
+    point: &ProgramPoint,
+    arriving: Option<Shape>,
+) -> Binding {
     let node = frame.node(index);
-    let set = node.set();
-    if set != ENTRANCE {
-        Binding::To(set, node.shape())
-    } else if arriving.is_known() {
-        bind_first(frame, node, point, arriving)
-    } else {
-        Binding::Nothing
+    match (node.bound(), arriving) {
+        (Some((set, shape)), _) => Binding::To(set, shape),
+        (None, Some(arriving)) => bind_first(frame, node, point, arriving),
+        (None, None) => Binding::Nothing,
     }
 }
 
@@ -400,29 +430,30 @@ pub(crate) fn bind(frame: &Frame, index: u16, point: &ProgramPoint, arriving: Sh
 fn bind_first(frame: &Frame, node: &Node, point: &ProgramPoint, arriving: Shape) -> Binding {
     let growth = frame.growth();
     let _extending = growth.extend();
-    let set = node.set();
-    if set != ENTRANCE {
-        return Binding::To(set, node.shape());
+    if let Some((set, shape)) = node.bound() {
+        return Binding::To(set, shape);
     }
-    let set = growth.sets.load(Ordering::Relaxed);
-    if set as usize > frame.capacity().points {
+    let number = growth.sets.load(Ordering::Relaxed);
+    let Some(set) = frame.set(number.into()) else {
         return Binding::NoRoom;
-    }
-    growth.sets.store(set + 1, Ordering::Relaxed);
-    node.shape.store(arriving.index(), Ordering::Relaxed);
+    };
+    growth.sets.store(number + 1, Ordering::Relaxed);
     let workload = point.workload().index() as u16;
-    let of_set = &frame.node(set).workload_of_set;
-    of_set.store(workload, Ordering::Relaxed);
-    // ORDERING: Release publishes the shape and the workload; the partner is the Acquire load in `Node::set`.
+    frame.workload_cell(set).store(workload, Ordering::Relaxed);
+    // ORDERING: Release publishes the workload; the partner is the Acquire load in `Node::set`.
     node.set.store(set, Ordering::Release);
+    // ORDERING: Release publishes the set and the workload; the partner is the Acquire load in `Node::bound`.
+    node.shape.store(arriving, Ordering::Release);
     Binding::To(set, arriving)
 }
 
 /// The stage whose active set this is; `None` for the entrance. Walks the nodes.
-pub(crate) fn stage_of(frame: &Frame, set: u16) -> Option<u16> {
-    if set == ENTRANCE {
+pub(crate) fn stage_of(frame: &Frame, set: SetId) -> Option<NodeId> {
+    if set == SetId::ENTRANCE {
         return None;
     }
     let nodes = frame.growth().nodes.load(Ordering::Relaxed);
-    (1..nodes).find(|&index| frame.node(index).set() == set)
+    let mut grown = frame.nodes.iter().take(nodes.into());
+    let stage = grown.position(|node| node.set() == set)?;
+    frame.node_id(stage)
 }

@@ -2,7 +2,6 @@
 
 use core::{
     fmt,
-    marker::PhantomData,
     ops::{Deref, DerefMut},
 };
 
@@ -12,14 +11,13 @@ use crate::{
     bench::Bench,
     context::Context,
     error::{DriversTaken, Fault, Full},
-    frame::Inside,
     handle::Handle,
     idle::{Idle, Progress},
+    index::NodeId,
     machine::{Machine, Reservation},
-    shape::Shape,
-    storage::Index,
+    scratch::Index,
+    shape::Path,
     sync::Ordering,
-    trie::ROOT,
     watch::Watch,
     workload::Workloads,
 };
@@ -47,12 +45,11 @@ impl<T, A: Access> Driver<T, A> {
             let before = frame.drivers.fetch_or(1 << index, Ordering::AcqRel);
             if before & (1 << index) == 0 {
                 let room = frame.capacity.scratch_of_driver();
+                let share = index * room..(index + 1) * room;
                 return Ok(Driver {
                     machine,
                     index,
-                    scratch: Inside(frame.scratch)
-                        .part(index * room..(index + 1) * room)
-                        .0,
+                    scratch: frame.scratch.get(share).unwrap_or_default(),
                     watch: Watch::new::<A>(frame, serves),
                     stopped: false,
                 });
@@ -84,8 +81,8 @@ impl<T, A: Access> Driver<T, A> {
         }
         let bench = Bench::new(frame, self.watch.serves(), self.scratch);
         let mut turn = Turn {
-            context: Context::new(&bench, ROOT),
-            types: PhantomData,
+            context: Context::new(&bench, Some(NodeId::ROOT)),
+            machine: self.machine,
         };
         entry(&mut turn);
         turn.context.cursor.leave(frame);
@@ -161,13 +158,13 @@ impl<T, A: Access> fmt::Debug for Driver<T, A> {
 #[doc(alias = "tick")]
 pub struct Turn<'t, T: 'static, A: Access = Local> {
     context: Context<'t, A>,
-    types: PhantomData<fn(T) -> T>,
+    machine: Machine<T, A>,
 }
 
 impl<'t, T, A: Access> Turn<'t, T, A> {
     /// The machine that this is a turn of.
     pub fn machine(&self) -> Machine<T, A> {
-        Machine::new(self.context.bench.frame)
+        self.machine
     }
 
     /// As [`Machine::allocate`].
@@ -198,7 +195,7 @@ impl<'t, T, A: Access> Turn<'t, T, A> {
     pub fn arrivals(&mut self) -> Batch<'t, T, A> {
         let bench = self.context.bench;
         let segment = bench.gather_entrance();
-        Batch::new(bench, segment, Shape::WHOLE, 0)
+        Batch::new(bench, segment, Path::whole(&self.machine))
     }
 }
 

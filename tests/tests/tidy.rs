@@ -7,16 +7,21 @@ use std::{
 };
 
 /// The files whose job needs `unsafe`. All others do without.
-const UNSAFE: [&str; 17] = [
+const UNSAFE: [&str; 22] = [
+    "batchloop-core/src/active_set.rs",
     "batchloop-core/src/batch.rs",
+    "batchloop-core/src/bitmap.rs",
+    "batchloop-core/src/census.rs",
     "batchloop-core/src/change.rs",
-    "batchloop-core/src/dump.rs",
     "batchloop-core/src/frame.rs",
+    "batchloop-core/src/free_set.rs",
     "batchloop-core/src/heap.rs",
     "batchloop-core/src/hook.rs",
+    "batchloop-core/src/index.rs",
     "batchloop-core/src/lineage.rs",
     "batchloop-core/src/machine.rs",
     "batchloop-core/src/project.rs",
+    "batchloop-core/src/scratch.rs",
     "batchloop-core/src/shape.rs",
     "batchloop-core/src/slot.rs",
     "batchloop-core/src/storage.rs",
@@ -50,7 +55,7 @@ const BOARDS: [&str; 10] = [
 const BACKEND: [&str; 4] = [
     "batchloop-core/src/sync.rs",
     "batchloop-std/src/futex.rs",
-    "batchloop-core/src/storage.rs: core::sync::atomic::AtomicU32",
+    "batchloop-core/src/scratch.rs: core::sync::atomic::AtomicU32",
     "batchloop-eventfd/src/sync.rs",
 ];
 

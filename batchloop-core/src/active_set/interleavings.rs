@@ -5,25 +5,29 @@ use std::{boxed::Box, vec::Vec};
 use loom::thread;
 
 use super::*;
-use crate::{access::Shared, bitmap::BITS};
+use crate::{
+    access::{Shared, Word},
+    bitmap::{BITS, Geometry},
+};
 
 type Set = ActiveSet<'static, Shared>;
 
 /// A set over so many slots, and the same again for each thread.
 fn set(slots: usize) -> impl Fn() -> Set + Copy + Send {
     let geometry: &'static Geometry = Box::leak(Box::new(Geometry::of(slots)));
-    let words: Vec<Word> = (0..geometry.words).map(|_| Word::empty()).collect();
+    let words: Vec<Word> = (0..geometry.words()).map(|_| Word::empty()).collect();
     let words: &'static [Word] = words.leak();
-    move || ActiveSet::new(geometry, Inside(words))
+    move || ActiveSet::new(Bitmap::new(geometry, words))
+}
+
+fn insert(set: &Set, slot: usize) -> bool {
+    set.insert(set.bitmap.geometry().slot(slot).unwrap())
 }
 
 fn take(set: &Set, room: usize) -> Vec<usize> {
-    let mut taken = Vec::new();
-    set.take(|_, base, bits| {
-        let before = taken.len();
-        taken.extend(slots(base, bits).take(room - before));
-        let rest = (before..taken.len()).fold(bits, |bits, _| bits & (bits - 1));
-        (taken.len(), rest)
+    let (taken, _) = set.take(Vec::new(), |taken, leaf| {
+        let fitting = leaf.take_first(room - taken.len());
+        taken.extend(fitting.map(SlotId::number));
     });
     taken
 }
@@ -44,9 +48,9 @@ fn inserts_and_takes(before: &'static [usize], slots: [usize; 2], room: usize) {
     loom::model(move || {
         let set = set(size);
         for slot in before {
-            set().insert(*slot);
+            insert(&set(), *slot);
         }
-        let inserters = slots.map(|slot| thread::spawn(move || set().insert(slot)));
+        let inserters = slots.map(|slot| thread::spawn(move || insert(&set(), slot)));
         let mut taken = take(&set(), room);
         for inserter in inserters {
             inserter.join().unwrap();
@@ -85,7 +89,7 @@ fn two_takes_share_what_there_is() {
     loom::model(|| {
         let set = set(3 * BITS);
         for slot in [0, 1, BITS] {
-            set().insert(slot);
+            insert(&set(), slot);
         }
         let other = thread::spawn(move || take(&set(), 1));
         let mut taken = take(&set(), 2);
@@ -101,7 +105,7 @@ fn two_takes_share_what_there_is() {
 fn a_bit_that_is_left_was_rung_for() {
     loom::model(|| {
         let set = set(3 * BITS);
-        let other = thread::spawn(move || [set().insert(0), set().insert(BITS)]);
+        let other = thread::spawn(move || [insert(&set(), 0), insert(&set(), BITS)]);
         let taken = take(&set(), usize::MAX);
         let rung = other.join().unwrap();
         let left = take_all(&set(), usize::MAX);

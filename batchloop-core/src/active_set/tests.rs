@@ -3,7 +3,10 @@ use std::{collections::BTreeSet, vec::Vec};
 use proptest::prelude::*;
 
 use super::*;
-use crate::access::{Local, Shared};
+use crate::{
+    access::{Local, Shared, Word},
+    bitmap::Geometry,
+};
 
 /// Slots around the edges of words, summaries and groups.
 const SIZES: [usize; 9] = [1, 2, 63, 64, 65, 4095, 4096, 4097, 64 * 64 * 64 + 1];
@@ -17,25 +20,24 @@ impl Fixture {
     fn new(slots: usize) -> Self {
         let geometry = Geometry::of(slots);
         // A set may begin anywhere; here, behind three words of somebody else's.
-        let words = (0..geometry.words + 3).map(|_| Word::EMPTY).collect();
+        let words = (0..geometry.words() + 3).map(|_| Word::EMPTY).collect();
         Fixture { geometry, words }
     }
 
     fn set<A: Access>(&self) -> ActiveSet<'_, A> {
-        ActiveSet::new(&self.geometry, Inside(&self.words[3..]))
+        ActiveSet::new(Bitmap::new(&self.geometry, &self.words[3..]))
+    }
+
+    fn slot(&self, number: usize) -> SlotId {
+        self.geometry.slot(number).expect("the slot is there")
     }
 
     fn take<A: Access>(&self, room: usize) -> (Vec<usize>, bool) {
-        let mut taken = Vec::new();
-        let left = self.set::<A>().take(|_, base, bits| {
-            assert!(bits != 0, "no leaf is handed over empty");
-            let fitting = slots(base, bits).take(room - taken.len());
-            let before = taken.len();
-            taken.extend(fitting);
-            let rest = (before..taken.len()).fold(bits, |bits, _| bits & (bits - 1));
-            (taken.len(), rest)
-        });
-        (taken, left.remain)
+        self.set::<A>().take(Vec::new(), |taken, leaf| {
+            assert!(leaf.bits() != 0, "no leaf is handed over empty");
+            let fitting = leaf.take_first(room - taken.len());
+            taken.extend(fitting.map(SlotId::number));
+        })
     }
 }
 
@@ -83,7 +85,10 @@ fn agrees<A: Access>(slots: usize, operations: &[Operation]) {
                 let slot = slot % slots;
                 let was_empty = model.slots.is_empty();
                 let new = model.slots.insert(slot);
-                assert_eq!(fixture.set::<A>().insert(slot), was_empty && new);
+                assert_eq!(
+                    fixture.set::<A>().insert(fixture.slot(slot)),
+                    was_empty && new
+                );
             }
             Operation::Take(room) => assert_eq!(fixture.take::<A>(room), model.take(room)),
         }
@@ -113,7 +118,7 @@ proptest! {
         let mut takes = 0;
         loop {
             for slot in 0..size {
-                fixture.set::<Local>().insert(slot);
+                fixture.set::<Local>().insert(fixture.slot(slot));
             }
             takes += 1;
             prop_assert!(takes <= size.div_ceil(room) + 1);
@@ -128,7 +133,7 @@ proptest! {
 fn a_full_million_is_taken_in_order() {
     let fixture = Fixture::new(1_000_000);
     for slot in (0..1_000_000).rev() {
-        fixture.set::<Local>().insert(slot);
+        fixture.set::<Local>().insert(fixture.slot(slot));
     }
     let (taken, remain) = fixture.take::<Local>(usize::MAX);
     assert!(taken.iter().copied().eq(0..1_000_000));

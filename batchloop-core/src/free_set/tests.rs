@@ -3,18 +3,21 @@ use std::{collections::BTreeSet, vec::Vec};
 use proptest::prelude::*;
 
 use super::*;
-use crate::access::{Local, Shared};
+use crate::{
+    access::{Local, Shared, Word},
+    bitmap::Geometry,
+};
 
 const SIZES: [usize; 8] = [1, 2, 63, 64, 65, 4095, 4096, 4097];
 
 fn words(geometry: &Geometry) -> Vec<Word> {
-    (0..geometry.words).map(|_| Word::EMPTY).collect()
+    (0..geometry.words()).map(|_| Word::EMPTY).collect()
 }
 
 fn agrees<A: Access>(slots: usize, operations: &[Option<prop::sample::Index>]) {
     let geometry = Geometry::of(slots);
     let words = words(&geometry);
-    let set = FreeSet::<A>::new(&geometry, Inside(&words));
+    let set = FreeSet::<A>::new(Bitmap::new(&geometry, &words));
     let mut used = BTreeSet::new();
     for operation in operations {
         match operation {
@@ -22,11 +25,11 @@ fn agrees<A: Access>(slots: usize, operations: &[Option<prop::sample::Index>]) {
                 let slots: Vec<usize> = used.iter().copied().collect();
                 let slot = *index.get(&slots);
                 used.remove(&slot);
-                set.give_back(slot);
+                set.give_back(geometry.slot(slot).unwrap());
             }
             _ => {
                 let lowest = (0..slots).find(|slot| !used.contains(slot));
-                assert_eq!(set.reserve(), lowest);
+                assert_eq!(set.reserve().map(SlotId::number), lowest);
                 used.extend(lowest);
             }
         }
@@ -35,8 +38,8 @@ fn agrees<A: Access>(slots: usize, operations: &[Option<prop::sample::Index>]) {
     let mut seen = Vec::new();
     let mut from = 0;
     while let Some(slot) = set.next_used(from) {
-        seen.push(slot);
-        from = slot + 1;
+        seen.push(slot.number());
+        from = slot.number() + 1;
     }
     assert!(seen.into_iter().eq(used));
 }
@@ -58,13 +61,14 @@ fn full_sets_find_their_holes() {
     for slots in SIZES {
         let geometry = Geometry::of(slots);
         let words = words(&geometry);
-        let set = FreeSet::<Shared>::new(&geometry, Inside(&words));
+        let set = FreeSet::<Shared>::new(Bitmap::new(&geometry, &words));
         for slot in 0..slots {
-            assert_eq!(set.reserve(), Some(slot));
+            assert_eq!(set.reserve(), geometry.slot(slot));
         }
         assert_eq!(set.reserve(), None);
         let holes = [slots - 1, slots / 2, 0];
         for hole in holes {
+            let hole = geometry.slot(hole).unwrap();
             set.give_back(hole);
             assert_eq!(set.reserve(), Some(hole));
             assert_eq!(set.reserve(), None);

@@ -1,0 +1,113 @@
+//! Numbers of slots, nodes and sets that are known to be inside their machine.
+//!
+//! One is made where a number is compared with a limit, or read from a cell that holds nothing else. What it leads to
+//! is then looked up without another comparison. A number is used with the machine that it is of: R5.
+
+use crate::sync::{AtomicU16, Ordering};
+
+/// One of a machine's slots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct SlotId(u32);
+
+impl SlotId {
+    /// # Safety
+    ///
+    /// R5: the machine that it is used with has more slots than this number. So the number has at most 31 bits.
+    #[inline(always)]
+    pub(crate) const unsafe fn new_unchecked(number: usize) -> Self {
+        SlotId(number as u32)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
+    }
+
+    /// As handles and tokens carry it.
+    #[inline(always)]
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// One of a machine's nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NodeId(u16);
+
+impl NodeId {
+    /// The root of the trie, and "no node" as a child or sibling: the root is neither. Every machine has one.
+    pub(crate) const ROOT: NodeId = NodeId(0);
+
+    /// # Safety
+    ///
+    /// R5: the machine that it is used with has more nodes than this number. So the number has at most 16 bits.
+    #[inline(always)]
+    pub(crate) const unsafe fn new_unchecked(number: usize) -> Self {
+        NodeId(number as u16)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The active set of one of a machine's points.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SetId(u16);
+
+impl SetId {
+    /// The set of the states that wait at the entrance. Every machine has one.
+    pub(crate) const ENTRANCE: SetId = SetId(0);
+
+    /// # Safety
+    ///
+    /// R5: the machine that it is used with has at least so many points. So the number has at most 15 bits.
+    #[inline(always)]
+    pub(crate) const unsafe fn new_unchecked(number: usize) -> Self {
+        SetId(number as u16)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Holds the number of a node of the machine that the cell is of: the root's, when all its bytes are zero.
+pub(crate) struct NodeCell(AtomicU16);
+
+/// Holds the number of a set of the machine that the cell is of: the entrance's, when all its bytes are zero.
+#[repr(transparent)]
+pub(crate) struct SetCell(AtomicU16);
+
+macro_rules! cell {
+    ($cell:ident of $index:ident, $fresh:expr) => {
+        impl $cell {
+            #[cfg(not(loom))]
+            #[allow(
+                clippy::declare_interior_mutable_const,
+                reason = "a fresh cell for each array element is what is wanted"
+            )]
+            pub(crate) const EMPTY: $cell = $cell(AtomicU16::new($fresh.0));
+
+            #[cfg(loom)]
+            pub(crate) fn empty() -> $cell {
+                $cell(AtomicU16::new($fresh.0))
+            }
+
+            #[inline(always)]
+            pub(crate) fn load(&self, order: Ordering) -> $index {
+                $index(self.0.load(order))
+            }
+
+            #[inline(always)]
+            pub(crate) fn store(&self, index: $index, order: Ordering) {
+                self.0.store(index.0, order);
+            }
+        }
+    };
+}
+
+cell!(NodeCell of NodeId, NodeId::ROOT);
+cell!(SetCell of SetId, SetId::ENTRANCE);
