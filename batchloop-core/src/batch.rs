@@ -18,7 +18,8 @@ use crate::{
 /// What becomes of a state whose closure has run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// It goes into the batch that the call answers.
+    /// It goes on, in the batch that the call returns, which is for the next stage. To drop that batch is
+    /// [`Fault::NoStage`].
     Next,
     /// It waits at its point until something wakes it.
     Wait,
@@ -31,8 +32,9 @@ pub enum Step {
 /// A batch owns its states' places, not their contents: a hook may still reach a state of a batch until its closure
 /// runs. A state that a hook works on at that very moment, or has ended, is left out then.
 ///
-/// A batch that is dropped loses nothing: its states go back to the point that they came from, active. One that is
-/// leaked, as by [`core::mem::forget`], keeps its states for ever.
+/// A batch that is dropped loses nothing: its states go back to the point that they came from, active. If it is what
+/// [`advance`](Self::advance) returned, that is [`Fault::NoStage`] as well: the code behind the point would run for them
+/// again and again. One that is leaked, as by [`core::mem::forget`], keeps its states for ever.
 ///
 /// Batches belong to their turn. Keeping one does not compile:
 ///
@@ -176,10 +178,12 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// *Reentrancy* and panics: as [`advance`](Self::advance).
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn for_each(self, mut work: impl FnMut(&mut U, Me<U, A>)) -> Batch<'t, U, A> {
-        self.advance(|state, me| {
+        let mut all = self.advance(|state, me| {
             work(state, me);
             Step::Next
-        })
+        });
+        all.segment = all.segment.going_on(false);
+        all
     }
 
     /// Splits the batch: those for which `choose` answers `true`, and the others.
@@ -242,6 +246,13 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
             segment
         });
         Batch::new(bench, segment, path)
+    }
+
+    /// Lets all of them go back to the point that they came from, active, so that the next turn takes them there once more:
+    /// what dropping the batch does, for a program that means it.
+    pub fn put_back(self) {
+        let bench = self.bench;
+        bench.let_go(self.into_segment());
     }
 
     /// Ends all of them.
@@ -318,6 +329,9 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 impl<U, A: Access> Drop for Batch<'_, U, A> {
     fn drop(&mut self) {
         if !self.segment.is_empty() {
+            if self.segment.goes_on() {
+                self.bench.report_no_stage(self.segment);
+            }
             self.bench.let_go(self.segment);
         }
     }
@@ -424,7 +438,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
     fn finish(self) -> Batch<'t, U, A> {
         let this = ManuallyDrop::new(self);
         let segment = this.bench.scratch.shrink(this.segment, this.kept);
-        Batch::new(this.bench, segment, this.path)
+        Batch::new(this.bench, segment.going_on(true), this.path)
     }
 
     fn finish_both(self) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
@@ -436,7 +450,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
         }
         scratch.discard(this.buffer);
         let segment = scratch.shrink(this.segment, this.kept + this.others);
-        let (kept, others) = scratch.split(segment, this.kept);
+        let (kept, others) = scratch.split(segment.going_on(false), this.kept);
         (
             Batch::new(this.bench, kept, this.path),
             Batch::new(this.bench, others, this.path),

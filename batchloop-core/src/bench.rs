@@ -20,6 +20,7 @@ use crate::{
     rest::{Rest, Securing},
     scratch::{Entry, Index, Room, Scratch, Segment},
     slot::Taken,
+    trie,
     workload::{Workload, Workloads},
 };
 
@@ -54,6 +55,17 @@ impl<A: Access> Bench<A> {
     pub(crate) fn report(&self, fault: Fault) {
         // The first one stays.
         let _ = self.fault.set(fault);
+    }
+
+    /// States that have gone on from their point come to no other.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn report_no_stage(&self, segment: Segment) {
+        let first = self.scratch.entries(segment).first();
+        let set = first.map(|entry| self.frame.place(Entry::read(entry).slot()));
+        let stage = set.and_then(|set| trie::stage_of(self.frame, set));
+        let site = stage.and_then(|stage| self.frame.node(stage).site());
+        self.report(Fault::NoStage(site));
     }
 
     pub(crate) fn fault(&self) -> Option<Fault> {
@@ -94,13 +106,15 @@ impl<A: Access> Bench<A> {
         } else {
             (other, one)
         };
+        let goes_on = low.goes_on() | high.goes_on();
         if low.is_just_before(high) {
-            return Ok(self.scratch.unite(low, high));
+            return Ok(self.scratch.unite(low, high).going_on(goes_on));
         }
         let Some(joined) = self.extend(low.len() + high.len()) else {
             return Err((one, other));
         };
         self.scratch.move_into(joined, low, high);
+        let joined = joined.going_on(goes_on);
         Ok(joined)
     }
 
@@ -191,6 +205,7 @@ impl<A: Access> Bench<A> {
 
     fn gather_with(&self, set: SetId, arrivals: Segment) -> Segment {
         let mut arrivals = self.secure(arrivals);
+        arrivals = arrivals.going_on(false);
         for entry in self.scratch.entries(arrivals).iter().map(Entry::read) {
             self.frame.set_place(entry.slot(), set);
         }

@@ -6,12 +6,12 @@ use crate::{
     access::{Access, Local},
     batch::Batch,
     bench::Bench,
-    error::{Diverged, Fault, Mismatch, Site},
-    frame::Frame,
+    cursor::Cursor,
+    error::{Fault, Mismatch, Site},
     index::NodeId,
     point::ProgramPoint,
     shape::Path,
-    trie::{self, Binding, Cursor},
+    trie::{self, Binding, Visited, points_exhausted},
 };
 
 /// Where a run of the entry point stands: what functions below the entry point get, to have points of their own.
@@ -43,14 +43,25 @@ impl<'t, A: Access> Context<'t, A> {
     }
 
     #[inline(always)]
-    fn visit(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<NodeId> {
+    fn visit(
+        &mut self,
+        point: &'static ProgramPoint,
+        iteration: u32,
+        visited: Visited,
+    ) -> Option<NodeId> {
         let predicted = self.cursor.predict(self.bench.frame, point, iteration);
-        predicted.or_else(|| self.look_up(point, iteration))
+        predicted.or_else(|| self.look_up(point, iteration, visited))
     }
 
     #[cold]
-    fn look_up(&mut self, point: &'static ProgramPoint, iteration: u32) -> Option<NodeId> {
-        let visit = self.cursor.visit(self.bench.frame, point, iteration);
+    fn look_up(
+        &mut self,
+        point: &'static ProgramPoint,
+        iteration: u32,
+        visited: Visited,
+    ) -> Option<NodeId> {
+        let frame = self.bench.frame;
+        let visit = self.cursor.visit(frame, point, iteration, visited);
         if let Some(fault) = visit.fault {
             self.bench.report(fault);
         }
@@ -78,7 +89,7 @@ impl<'t, A: Access> Context<'t, A> {
         point: &'static ProgramPoint,
         arriving: Batch<'t, U, A>,
     ) -> Batch<'t, U, A> {
-        let Some(node) = self.visit(point, 0) else {
+        let Some(node) = self.visit(point, 0, Visited::Stage) else {
             return self.none();
         };
         if arriving.is_empty() && self.bench.is_quiet(node, point) {
@@ -101,7 +112,8 @@ impl<'t, A: Access> Context<'t, A> {
             Binding::To(set, bound) => (set, bound),
             Binding::Nothing => return arriving,
             Binding::NoRoom => {
-                self.bench.report(points_exhausted(frame));
+                let at = Site::stage(point);
+                self.bench.report(points_exhausted(frame, at));
                 return self.none();
             }
         };
@@ -133,7 +145,7 @@ impl<'t, A: Access> Context<'t, A> {
         iteration: u32,
         body: impl FnOnce(&mut Context<'t, A>) -> R,
     ) -> R {
-        let Some(node) = self.visit(point, iteration) else {
+        let Some(node) = self.visit(point, iteration, Visited::Scope) else {
             let mut nowhere = Context::new(self.bench, None);
             return body(&mut nowhere);
         };
@@ -155,7 +167,7 @@ impl<'t, A: Access> Context<'t, A> {
     /// Brings states to a point of this scope that the turn has passed already. They are active there, so that the next
     /// turn takes them: how a program has a loop, such as a connection with one request after the other.
     ///
-    /// A point that the scope does not have is [`Fault::Diverged`], and a batch of another shape than those that wait
+    /// A point that the scope does not have is [`Fault::UnknownPoint`], and a batch of another shape than those that wait
     /// there [`Fault::Mismatch`]; then the states go back to their point.
     ///
     /// *Progress*: bounded by the batch and the stages of the scope.
@@ -184,9 +196,7 @@ impl<'t, A: Access> Context<'t, A> {
             return;
         }
         let Some(node) = self.cursor.known(self.bench.frame, point) else {
-            let (expected, found) = (None, Site::stage(point));
-            self.bench
-                .report(Fault::Diverged(Diverged { expected, found }));
+            self.bench.report(Fault::UnknownPoint(Site::stage(point)));
             return;
         };
         // A batch that has states has a shape.
@@ -203,7 +213,10 @@ impl<'t, A: Access> Context<'t, A> {
                 found: self.bench.frame.shape_name(shape),
             })),
             Binding::Nothing => {}
-            Binding::NoRoom => self.bench.report(points_exhausted(self.bench.frame)),
+            Binding::NoRoom => {
+                let at = Site::stage(point);
+                self.bench.report(points_exhausted(self.bench.frame, at));
+            }
         }
     }
 
@@ -216,13 +229,6 @@ impl<'t, A: Access> Context<'t, A> {
     /// Ends [`Driver::run`](crate::Driver::run) after this turn.
     pub fn stop(&mut self) {
         self.bench.stop.set(true);
-    }
-}
-
-#[cold]
-fn points_exhausted(frame: &Frame) -> Fault {
-    Fault::PointsExhausted {
-        capacity: frame.capacity.points,
     }
 }
 

@@ -205,7 +205,9 @@ impl fmt::Display for Site {
     }
 }
 
-/// The entry point took another way than the one that earlier turns recorded.
+/// The entry point took another way than the one that earlier turns recorded: it visited a point that comes before one
+/// that it had visited already. A turn may leave points out, and may visit new ones anywhere; but it may not visit them in
+/// another order, nor one of them twice. The rounds of a loop are told apart by a scope with an iteration number.
 ///
 /// Points are found by identity, so no state went to a wrong one; but the program breaks its promise to visit the
 /// same points in the same order.
@@ -213,7 +215,7 @@ impl fmt::Display for Site {
 pub struct Diverged {
     /// What the recorded traversal visits next; `None` at its end.
     pub expected: Option<Site>,
-    /// What the entry point visited.
+    /// What the entry point visited, which the recorded traversal visits earlier.
     pub found: Site,
 }
 
@@ -224,7 +226,11 @@ impl fmt::Display for Diverged {
             Some(site) => write!(f, "{site}")?,
             None => f.write_str("the end of the scope")?,
         }
-        write!(f, ", found {}", self.found)
+        write!(
+            f,
+            ", found {}, which comes earlier; a point is visited once in a turn, and the rounds of a loop need scopes",
+            self.found
+        )
     }
 }
 
@@ -259,14 +265,25 @@ impl Error for Mismatch {}
 pub enum Fault {
     /// The traversal differs from the recorded one.
     Diverged(Diverged),
-    /// More stages than the machine has room for. The states stayed where they were.
+    /// States went on from a point, by [`Step::Next`](crate::Step), and the batch was dropped: there is no stage that takes
+    /// them. They went back to the point, which is `None` if it is the entrance, and are active there. A program for which
+    /// that is right says so by [`Batch::put_back`](crate::Batch::put_back).
+    NoStage(Option<Site>),
+    /// States were brought by [`Context::again`](crate::Context::again) to a point that the scope does not have. They went
+    /// back to their points.
+    UnknownPoint(Site),
+    /// The first stage for which the machine has no room. The states stayed where they were.
     PointsExhausted {
+        /// The stage.
+        at: Site,
         /// [`Capacity::points`](crate::Capacity::points) of the machine.
         capacity: usize,
     },
-    /// More scopes and stages than the machine has room for. The states stayed where they were.
+    /// The first scope for which the machine has no room. The states stayed where they were.
     ScopesExhausted {
-        /// [`Capacity::points`](crate::Capacity::points) and [`Capacity::scopes`](crate::Capacity::scopes) together.
+        /// The scope, and its iteration.
+        at: Site,
+        /// [`Capacity::scopes`](crate::Capacity::scopes) of the machine.
         capacity: usize,
     },
     /// A batch came to a point outside the scope of its turn: there is none on this thread, or another turn's is. The
@@ -276,8 +293,10 @@ pub enum Fault {
     Elsewhere,
     /// A batch of another shape than the point, or the `unproject`, is for. The states went back to their points.
     Mismatch(Mismatch),
-    /// More different projections than the machine has room for. The states went back to their points.
+    /// The first projection for which the machine has no room. The states went back to their points.
     ShapesExhausted {
+        /// The field that was projected to.
+        field: &'static str,
         /// [`Capacity::points`](crate::Capacity::points) and [`Capacity::scopes`](crate::Capacity::scopes) together.
         capacity: usize,
     },
@@ -287,28 +306,40 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Diverged(diverged) => diverged.fmt(f),
-            Fault::PointsExhausted { capacity } => {
-                write!(f, "the entry point has more than {capacity} stages")
+            Fault::NoStage(from) => {
+                f.write_str("states went on from ")?;
+                match from {
+                    Some(site) => write!(f, "{site}")?,
+                    None => f.write_str("the entrance")?,
+                }
+                f.write_str(" and came to no stage: the batch was dropped")
             }
-            Fault::ScopesExhausted { capacity } => {
+            Fault::UnknownPoint(site) => {
                 write!(
                     f,
-                    "the entry point has more than {capacity} stages and scopes"
+                    "states were brought to {site}, which is no stage of the scope"
                 )
             }
+            Fault::PointsExhausted { at, capacity } => write!(
+                f,
+                "no room for the stage {at}: Capacity::points is {capacity}"
+            ),
+            Fault::ScopesExhausted { at, capacity } => write!(
+                f,
+                "no room for the scope {at}: Capacity::scopes is {capacity}"
+            ),
             Fault::OutOfScope(site) => {
                 write!(f, "a batch came to {site} outside the scope of its turn")
             }
             Fault::Elsewhere => {
-                f.write_str("a context was to go on from a position of another one")
+                f.write_str("`Context::resume` was given a position of another context or turn")
             }
             Fault::Mismatch(mismatch) => mismatch.fmt(f),
-            Fault::ShapesExhausted { capacity } => {
-                write!(
-                    f,
-                    "the entry point projects to more than {capacity} different fields"
-                )
-            }
+            Fault::ShapesExhausted { field, capacity } => write!(
+                f,
+                "no room for the projection to {field}: there is room for {capacity}, \
+                 which is Capacity::points and Capacity::scopes together"
+            ),
         }
     }
 }

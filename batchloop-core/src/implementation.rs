@@ -99,15 +99,17 @@
 //!
 //! # The trie
 //!
-//! A node is a point, an iteration and a parent. Nodes are appended, never moved or removed. The cursor of a scope
-//! expects the node after the one that it visited last, and compares a pointer and a number; in a deterministic
-//! program that is all. A node that is found elsewhere in the list, or not at all where others were recorded, is a
-//! [`Diverged`](crate::Diverged). Points are looked up by identity and never by count, so a traversal that diverges
-//! names a fault and cannot move a state to a wrong point.
+//! A node is a point, an iteration and a parent. Nodes are appended to an array; the children of one are a list in the order
+//! of the visits. The cursor of a scope expects the node after the one that it visited last, and compares a pointer and a
+//! number; in a deterministic program that is all. A node that is not there yet is linked in where it is found, so a
+//! stage may be first visited in any turn. A node that the recorded order has before the present place is a
+//! [`Diverged`](crate::Diverged); `trie.rs` says what counts as recorded. Points are looked up by identity and never by
+//! count, so a traversal that diverges names a fault and cannot move a state to a wrong point.
 //!
-//! A stage gets its active set when the first batch arrives, and is bound to that batch's *shape*: the path of fields
-//! from the machine's state to what the batch works on. Batches of another shape are a
-//! [`Mismatch`](crate::Mismatch). So the code below a stage sees values of one type at one offset.
+//! A stage has its active set from its first visit, so that a limit that is too low is found in the first turn. When the
+//! first batch arrives, it is bound to that batch's *shape*: the path of fields from the machine's state to what the batch
+//! works on. Batches of another shape are a [`Mismatch`](crate::Mismatch). So the code below a stage sees values of one
+//! type at one offset.
 //!
 //! # Rules
 //!
@@ -122,7 +124,7 @@
 //!   once, under the lock, before the version moves on. So whoever holds the lock of a live slot finds a value.
 //! * **R5, inside**: a `SlotId`, `NodeId` or `SetId` is below the number of slots, nodes or sets of the machine that it
 //!   is used with. It was compared with that where it was made, or comes out of a cell or a bitmap of that machine, which
-//!   hold nothing else: links are written by `append` only, places and entries with numbers that were inside, and bits
+//!   hold nothing else: links are written with nodes that exist, places and entries with numbers that were inside, and bits
 //!   are set for slots and for words that have bits. A machine has as many words as its sets and `Geometry` need, more
 //!   nodes than sets, and a state's size of payload storage for each slot. A `Segment` was cut out of the scratch space
 //!   that it is used with: the share of one driver, in one turn, whose lifetime no other turn shares.

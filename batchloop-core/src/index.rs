@@ -3,7 +3,7 @@
 //! One is made where a number is compared with a limit, or read from a cell that holds nothing else. What it leads to
 //! is then looked up without another comparison. A number is used with the machine that it is of: R5.
 
-use crate::sync::{AtomicU16, Ordering};
+use crate::sync::{AtomicU16, AtomicU32, Ordering};
 
 /// One of a machine's slots.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -111,3 +111,46 @@ macro_rules! cell {
 
 cell!(NodeCell of NodeId, NodeId::ROOT);
 cell!(SetCell of SetId, SetId::ENTRANCE);
+
+/// A way from one node to a sibling of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Link {
+    /// The root where there is none.
+    pub(crate) node: NodeId,
+    /// Whether no traversal has taken it: the sibling need not come after the node.
+    pub(crate) is_loose: bool,
+}
+
+/// Holds a link to a node of the machine that the cell is of: to the root, when all its bytes are zero.
+pub(crate) struct LinkCell(AtomicU32);
+
+impl LinkCell {
+    /// Above the number of the node.
+    const LOOSE: u32 = 1 << 16;
+
+    #[cfg(not(loom))]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "a fresh cell for each array element is what is wanted"
+    )]
+    pub(crate) const EMPTY: LinkCell = LinkCell(AtomicU32::new(0));
+
+    #[cfg(loom)]
+    pub(crate) fn empty() -> LinkCell {
+        LinkCell(AtomicU32::new(0))
+    }
+
+    #[inline(always)]
+    pub(crate) fn load(&self, order: Ordering) -> Link {
+        let bits = self.0.load(order);
+        Link {
+            node: NodeId(bits as u16),
+            is_loose: bits & Self::LOOSE != 0,
+        }
+    }
+
+    pub(crate) fn store(&self, link: Link, order: Ordering) {
+        let loose = if link.is_loose { Self::LOOSE } else { 0 };
+        self.0.store(u32::from(link.node.0) | loose, order);
+    }
+}

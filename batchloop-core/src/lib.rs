@@ -88,9 +88,9 @@
 //! # Limits
 //!
 //! * **A wake may be spurious.** The code behind a stage must look at its state, not assume why it was called.
-//! * **The way must be the same in each turn.** The entry point visits the same points in the same order, also when they
+//! * **The way must be the same in each turn.** The entry point visits the same points in the same order, even if they
 //!   have nothing to do. Another order is found and named ([`Diverged`]), and moves no state to a wrong place. A stage
-//!   inside an `if` is a stage whose states wait while the `if` is false.
+//!   inside an `if` is a stage whose states wait while the `if` is false; it may be first visited in any turn.
 //! * **A closure that takes long holds up its driver.** There is no preemption. Blocking calls belong elsewhere.
 //! * **Latency is soft.** A state that is woken behind the function's current place waits for the next turn.
 //! * **Few states gain nothing.** The cost of a turn over `P` points is a few loads each; with ten activities, threads
@@ -152,6 +152,7 @@ mod census;
 mod change;
 mod completion;
 mod context;
+mod cursor;
 mod dump;
 mod error;
 mod events;

@@ -7,10 +7,11 @@ use crate::{
     batch::Batch,
     bench::Bench,
     context::Context,
+    cursor::Cursor,
     error::{Fault, Site},
     frame::Frame,
     point::ProgramPoint,
-    trie::Cursor,
+    trie::Visited,
 };
 
 /// Where a run of the entry point stands, without the turn: what thread-local storage can hold, so that functions deep
@@ -78,7 +79,9 @@ impl Position {
 
     /// The position one level deeper, as the body of [`Context::scope`] sees it. Give it back to [`leave`](Self::leave).
     pub fn enter(&mut self, point: &'static ProgramPoint, iteration: u32) -> Position {
-        let visit = self.cursor.visit(self.frame, point, iteration);
+        let visit = self
+            .cursor
+            .visit(self.frame, point, iteration, Visited::Scope);
         self.fault = self.fault.or(visit.fault);
         Position {
             cursor: Cursor::at(visit.node),

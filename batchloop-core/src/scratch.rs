@@ -84,6 +84,8 @@ pub(crate) struct Segment {
     len: u32,
     /// The set that claimed entries come from, if there are any.
     from: SetId,
+    /// Whether its states have said that they go on from the point where they are.
+    goes_on: bool,
 }
 
 impl Segment {
@@ -91,6 +93,7 @@ impl Segment {
         start: 0,
         len: 0,
         from: SetId::ENTRANCE,
+        goes_on: false,
     };
 
     #[inline(always)]
@@ -106,6 +109,19 @@ impl Segment {
     #[inline(always)]
     pub(crate) fn from(self) -> SetId {
         self.from
+    }
+
+    pub(crate) fn goes_on(self) -> bool {
+        self.goes_on
+    }
+
+    /// The same entries, whose states have said so or not.
+    #[inline(always)]
+    pub(crate) fn going_on(self, goes_on: bool) -> Self {
+        Segment {
+            goes_on: goes_on && !self.is_empty(),
+            ..self
+        }
     }
 
     #[inline(always)]
@@ -242,6 +258,7 @@ impl Scratch {
             start: start as u32,
             len: len as u32,
             from,
+            goes_on: false,
         }
     }
 
@@ -292,6 +309,7 @@ impl Scratch {
             start: low.start,
             len: high.end().saturating_sub(low.start()) as u32,
             from: high.from,
+            goes_on: false,
         };
         self.order(united, low.len());
         united

@@ -218,6 +218,7 @@ impl Frame {
         let room = self.nodes.get(index).zip(Shape::kept_at(index));
         let Some((node, shape)) = room else {
             return Err(Fault::ShapesExhausted {
+                field: field.name,
                 capacity: self.capacity.nodes() - 1,
             });
         };

@@ -1,14 +1,22 @@
 //! The append-only trie of contexts: which points the entry point visits, in which order.
 //!
-//! A node is a program point, an iteration number and a parent. Children are a list in the order of their first
-//! visit. Nodes are appended and never moved or removed; a traversal predicts that the node after the one it visited
-//! last comes next, which costs one comparison when it is deterministic. Looking a node up in any other way walks
-//! the parent's list, and happens only on the first traversal and when a traversal differs.
+//! A node is a program point, an iteration number and a parent. Nodes are appended to an array and stay there for ever.
+//! The children of a node are a list, in the order in which traversals visit them. A traversal predicts that the node
+//! after the one it visited last comes next, which costs one comparison when it is deterministic. Looking a node up in
+//! any other way walks the parent's list, and happens only on the first traversal and when a traversal differs.
+//!
+//! **Order.** A traversal may leave nodes out, and may find new ones anywhere: a stage inside an `if`, one more round of
+//! a loop. A new node is linked behind the one that the traversal has come from. Where it stands relative to what follows is
+//! not known then, and the link to that is *loose* until a traversal takes it. If a node that lies behind a traversal is
+//! visited all the same, the links from it to the present place decide: if each of them has been taken by some traversal,
+//! the recorded order says the opposite, which is a divergence. If one is loose, no traversal has said so, and the node
+//! moves to the present place. So a program that visits subsets of one order is never at fault, whatever comes first, and
+//! one that changes the order of nodes that follow each other is.
 
 use crate::{
-    error::{Diverged, Fault, Site},
+    error::{Fault, Site},
     frame::Frame,
-    index::{NodeCell, NodeId, SetCell, SetId},
+    index::{Link, LinkCell, NodeCell, NodeId, SetCell, SetId},
     point::ProgramPoint,
     shape::{Projection, Shape, ShapeCell},
     sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, spin_loop},
@@ -18,9 +26,9 @@ use crate::{
 pub struct Node {
     point: AtomicPtr<ProgramPoint>,
     iteration: AtomicU32,
+    next: LinkCell,
     parent: NodeCell,
     first_child: NodeCell,
-    next: NodeCell,
     /// The active set of a stage; the entrance's for the root and for scopes, which have none.
     set: SetCell,
     /// Whether a traversal has come to the end of the children, so that further ones are late.
@@ -35,6 +43,13 @@ pub struct Node {
 
 opaque_debug!(Node);
 
+/// What a node is visited as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Visited {
+    Stage,
+    Scope,
+}
+
 impl Node {
     /// An unused node: all zero.
     #[cfg(not(loom))]
@@ -45,9 +60,9 @@ impl Node {
     pub const EMPTY: Node = Node {
         point: AtomicPtr::new(core::ptr::null_mut()),
         iteration: AtomicU32::new(0),
+        next: LinkCell::EMPTY,
         parent: NodeCell::EMPTY,
         first_child: NodeCell::EMPTY,
-        next: NodeCell::EMPTY,
         set: SetCell::EMPTY,
         complete: AtomicU16::new(0),
         shape: ShapeCell::EMPTY,
@@ -60,9 +75,9 @@ impl Node {
         Node {
             point: AtomicPtr::new(core::ptr::null_mut()),
             iteration: AtomicU32::new(0),
+            next: LinkCell::empty(),
             parent: NodeCell::empty(),
             first_child: NodeCell::empty(),
-            next: NodeCell::empty(),
             set: SetCell::empty(),
             complete: AtomicU16::new(0),
             shape: ShapeCell::empty(),
@@ -72,7 +87,7 @@ impl Node {
     }
 
     #[inline]
-    fn is(&self, point: &'static ProgramPoint, iteration: u32) -> bool {
+    pub(crate) fn is(&self, point: &'static ProgramPoint, iteration: u32) -> bool {
         // ORDERING: Relaxed; the node was reached through an Acquire load of the link that published it.
         core::ptr::eq(self.point.load(Ordering::Relaxed), point)
             && self.iteration.load(Ordering::Relaxed) == iteration
@@ -81,7 +96,7 @@ impl Node {
     /// The site, if the node is in use and not the root.
     pub(crate) fn site(&self) -> Option<Site> {
         let point = self.point.load(Ordering::Relaxed);
-        // SAFETY: R1: the pointer is null or was made from a `&'static ProgramPoint` in `append`.
+        // SAFETY: R1: the pointer is null or was made from a `&'static ProgramPoint` in `insert`.
         let point = unsafe { point.as_ref() }?;
         Some(Site {
             point,
@@ -95,8 +110,9 @@ impl Node {
 
     #[inline]
     pub(crate) fn set(&self) -> SetId {
-        // ORDERING: Acquire; the partner is the Release store in `bind_first`, so the workload is seen with the set.
-        self.set.load(Ordering::Acquire)
+        // ORDERING: Relaxed; a stage's set was stored before the link that led here. A set that a node gets later, because
+        // it was a scope at first, may be missed for a while, as a wake is that comes behind the turn.
+        self.set.load(Ordering::Relaxed)
     }
 
     /// The active set and the shape of a stage that a batch has come to.
@@ -105,6 +121,33 @@ impl Node {
         // ORDERING: Acquire; the partner is the Release store in `bind_first`, so the set is seen with the shape.
         let shape = self.shape.load(Ordering::Acquire)?;
         Some((self.set.load(Ordering::Relaxed), shape))
+    }
+
+    /// The child that is visited first; the root if there is none.
+    #[inline(always)]
+    pub(crate) fn first_child(&self) -> NodeId {
+        // ORDERING: Acquire; the partner is the Release store of the link in `set_link`.
+        self.first_child.load(Ordering::Acquire)
+    }
+
+    /// The way to the sibling that is visited next, as far as is known.
+    #[inline(always)]
+    pub(crate) fn link(&self) -> Link {
+        // ORDERING: Acquire; as in `first_child`.
+        self.next.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn next(&self) -> NodeId {
+        self.link().node
+    }
+
+    /// A traversal has come to the end of the children.
+    #[inline]
+    pub(crate) fn complete(&self) {
+        // ORDERING: Relaxed; the mark only sorts what is counted.
+        if self.complete.load(Ordering::Relaxed) == 0 {
+            self.complete.store(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -126,12 +169,13 @@ impl Frame {
     }
 }
 
-/// How far the trie has grown, and who is extending it.
+/// How far the trie has grown, and what is extending it.
 pub(crate) struct Growth {
     nodes: AtomicU16,
     sets: AtomicU16,
+    scopes: AtomicU16,
     shapes: AtomicU16,
-    /// Taken for the rare append, by threads only: interrupt handlers do not traverse.
+    /// Taken for the rare change, by threads only: interrupt handlers do not traverse.
     extending: AtomicUsize,
     pub(crate) skipped: AtomicUsize,
     pub(crate) late: AtomicUsize,
@@ -142,6 +186,7 @@ impl Growth {
         Growth {
             nodes: AtomicU16::new(1),
             sets: AtomicU16::new(1),
+            scopes: AtomicU16::new(0),
             shapes: AtomicU16::new(1),
             extending: AtomicUsize::new(0),
             skipped: AtomicUsize::new(0),
@@ -157,7 +202,7 @@ impl Growth {
     }
 
     pub(crate) fn extend(&self) -> Extending<'_> {
-        // ORDERING: Acquire; the partner is the Release store when the last one who extended let go.
+        // ORDERING: Acquire; the partner is the Release store when the last one that extended let go.
         while self
             .extending
             .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
@@ -169,7 +214,7 @@ impl Growth {
     }
 }
 
-/// The right to append.
+/// The right to append, and to change links.
 pub(crate) struct Extending<'a>(&'a Growth);
 
 impl Extending<'_> {
@@ -177,6 +222,129 @@ impl Extending<'_> {
         let known = self.0.shapes.load(Ordering::Relaxed);
         // ORDERING: Release; the partner is the Acquire load in `Growth::shapes`.
         self.0.shapes.store(known + 1, Ordering::Release);
+    }
+
+    /// A traversal has gone from one node to another, which was linked behind it.
+    pub(crate) fn tighten(&self, frame: &Frame, node: NodeId, next: NodeId) {
+        let cell = &frame.node(node).next;
+        if cell.load(Ordering::Relaxed).node == next {
+            let is_loose = false;
+            let link = Link {
+                node: next,
+                is_loose,
+            };
+            cell.store(link, Ordering::Release);
+        }
+    }
+
+    /// Whether traversals have said that one sibling comes before another: each link between them was taken.
+    pub(crate) fn is_before(&self, frame: &Frame, mut node: NodeId, later: NodeId) -> bool {
+        while node != later {
+            let link = frame.node(node).link();
+            if node == NodeId::ROOT || link.is_loose {
+                return false;
+            }
+            node = link.node;
+        }
+        true
+    }
+
+    /// Links a new node behind `last`, or as the first child where that is the root.
+    pub(crate) fn insert(
+        &self,
+        frame: &Frame,
+        parent: NodeId,
+        last: NodeId,
+        site: Site,
+        visited: Visited,
+    ) -> Result<NodeId, Fault> {
+        let number = self.0.nodes.load(Ordering::Relaxed);
+        let room = frame.node_id(number.into());
+        let set = match visited {
+            Visited::Stage => self.new_set(frame, site.point),
+            Visited::Scope => self.count_scope(frame).then_some(SetId::ENTRANCE),
+        };
+        let (Some(index), Some(set)) = (room, set) else {
+            return Err(match visited {
+                Visited::Stage => points_exhausted(frame, site),
+                Visited::Scope => scopes_exhausted(frame, site),
+            });
+        };
+        self.0.nodes.store(number + 1, Ordering::Relaxed);
+        if frame.node(parent).complete.load(Ordering::Relaxed) != 0 {
+            self.0.late.fetch_add(1, Ordering::Relaxed);
+        }
+        let node = frame.node(index);
+        let pointer = core::ptr::from_ref(site.point).cast_mut();
+        node.point.store(pointer, Ordering::Relaxed);
+        node.iteration.store(site.iteration, Ordering::Relaxed);
+        node.parent.store(parent, Ordering::Relaxed);
+        node.set.store(set, Ordering::Relaxed);
+        self.link(frame, parent, last, index);
+        Ok(index)
+    }
+
+    /// One scope more, if there is room.
+    fn count_scope(&self, frame: &Frame) -> bool {
+        let scopes = self.0.scopes.load(Ordering::Relaxed);
+        let fits = usize::from(scopes) < frame.capacity().scopes;
+        if fits {
+            self.0.scopes.store(scopes + 1, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// The set of one stage more, if there is room.
+    fn new_set(&self, frame: &Frame, point: &ProgramPoint) -> Option<SetId> {
+        let number = self.0.sets.load(Ordering::Relaxed);
+        let set = frame.set(number.into())?;
+        self.0.sets.store(number + 1, Ordering::Relaxed);
+        let workload = point.workload().index() as u16;
+        frame.workload_cell(set).store(workload, Ordering::Relaxed);
+        Some(set)
+    }
+
+    /// Links a node in behind `last`, from where a traversal has come. What follows may have to come before it.
+    fn link(&self, frame: &Frame, parent: NodeId, last: NodeId, node: NodeId) {
+        let next = match last {
+            NodeId::ROOT => frame.node(parent).first_child(),
+            last => frame.node(last).next(),
+        };
+        let link = Link {
+            node: next,
+            is_loose: next != NodeId::ROOT,
+        };
+        // ORDERING: Release; as in `set_link`. A traversal may stand at a node that moves.
+        frame.node(node).next.store(link, Ordering::Release);
+        let is_loose = false;
+        self.set_link(frame, parent, last, Link { node, is_loose });
+    }
+
+    /// The link behind `last`, or to the first child.
+    fn set_link(&self, frame: &Frame, parent: NodeId, last: NodeId, link: Link) {
+        // ORDERING: Release publishes the node that it leads to; the partners are the Acquire loads of links.
+        match last {
+            NodeId::ROOT => {
+                let first = &frame.node(parent).first_child;
+                first.store(link.node, Ordering::Release);
+            }
+            last => frame.node(last).next.store(link, Ordering::Release),
+        }
+    }
+
+    /// Moves a node that stands somewhere before `last` to the place behind it. A traversal that stands at the node goes on
+    /// behind `last`, and looks for what it has missed there.
+    pub(crate) fn move_behind(&self, frame: &Frame, parent: NodeId, last: NodeId, node: NodeId) {
+        let mut previous = NodeId::ROOT;
+        let mut at = frame.node(parent).first_child();
+        while at != node && at != NodeId::ROOT {
+            previous = at;
+            at = frame.node(at).next();
+        }
+        let mut link = frame.node(node).link();
+        link.is_loose |= previous != NodeId::ROOT && frame.node(previous).link().is_loose;
+        self.set_link(frame, parent, previous, link);
+        self.link(frame, parent, last, node);
     }
 }
 
@@ -186,217 +354,20 @@ impl Drop for Extending<'_> {
     }
 }
 
-/// Where a traversal stands among the children of one node. It is used with the machine whose links it follows: R5.
-#[derive(Clone, Copy)]
-pub(crate) struct Cursor {
-    /// Nowhere, inside a scope that found no room: nothing is recorded here, and no stage has states.
-    parent: Option<NodeId>,
-    last: NodeId,
-}
-
-/// What a visit found. A node, or a fault, or both.
-pub(crate) struct Visit {
-    pub(crate) node: Option<NodeId>,
-    pub(crate) fault: Option<Fault>,
-}
-
-impl Visit {
-    fn found(node: NodeId) -> Self {
-        Visit {
-            node: Some(node),
-            fault: None,
-        }
+#[cold]
+pub(crate) fn scopes_exhausted(frame: &Frame, at: Site) -> Fault {
+    Fault::ScopesExhausted {
+        at,
+        capacity: frame.capacity().scopes,
     }
-
-    fn failed(fault: Fault) -> Self {
-        Visit {
-            node: None,
-            fault: Some(fault),
-        }
-    }
-}
-
-impl Cursor {
-    pub(crate) fn at(parent: Option<NodeId>) -> Self {
-        Cursor {
-            parent,
-            last: NodeId::ROOT,
-        }
-    }
-
-    pub(crate) fn is_below_the_same(&self, other: &Cursor) -> bool {
-        self.parent == other.parent
-    }
-
-    /// What it is below of: `None` for nowhere.
-    pub(crate) fn scope<'f>(&self, frame: &'f Frame) -> Option<&'f Node> {
-        self.parent.map(|parent| frame.node(parent))
-    }
-
-    /// Goes to the child that comes next, if that has this point and iteration: what happens in a program that always
-    /// visits the same points.
-    #[inline(always)]
-    pub(crate) fn predict(
-        &mut self,
-        frame: &Frame,
-        point: &'static ProgramPoint,
-        iteration: u32,
-    ) -> Option<NodeId> {
-        let next = self.successor(frame);
-        if next == NodeId::ROOT || !frame.node(next).is(point, iteration) {
-            return None;
-        }
-        self.last = next;
-        Some(next)
-    }
-
-    /// The child that comes next; the root if there is none.
-    #[inline(always)]
-    fn successor(&self, frame: &Frame) -> NodeId {
-        // ORDERING: Acquire; the partner is the Release store of the link in `append`.
-        if self.last != NodeId::ROOT {
-            return frame.node(self.last).next.load(Ordering::Acquire);
-        }
-        match self.scope(frame) {
-            Some(parent) => parent.first_child.load(Ordering::Acquire),
-            None => NodeId::ROOT,
-        }
-    }
-
-    /// Goes to the child with this point and iteration, and appends it if the recorded list ends here.
-    #[cold]
-    pub(crate) fn visit(
-        &mut self,
-        frame: &Frame,
-        point: &'static ProgramPoint,
-        iteration: u32,
-    ) -> Visit {
-        let Some(parent) = self.parent else {
-            return Visit::failed(exhausted(frame));
-        };
-        let found = Site { point, iteration };
-        if let Some(node) = self.skip_to(frame, found) {
-            return Visit::found(node);
-        }
-        let _extending = frame.growth().extend();
-        // Another worker may have appended it meanwhile.
-        if let Some(node) = self.skip_to(frame, found) {
-            return Visit::found(node);
-        }
-        let expected = match self.successor(frame) {
-            NodeId::ROOT => None,
-            next => frame.node(next).site(),
-        };
-        let first = frame.node(parent).first_child.load(Ordering::Acquire);
-        let known = find(frame, first, found);
-        let node = match known {
-            Some((node, _)) => node,
-            None => match append(frame, parent, self.last, found) {
-                Ok(node) => {
-                    self.last = node;
-                    node
-                }
-                Err(fault) => return Visit::failed(fault),
-            },
-        };
-        // Appending right behind the node visited last is how a trie grows. Anything else is another order than the
-        // recorded one.
-        let grows = known.is_none() && expected.is_none();
-        Visit {
-            node: Some(node),
-            fault: (!grows).then_some(Fault::Diverged(Diverged { expected, found })),
-        }
-    }
-
-    /// Goes to the site if it is still ahead, and counts what lies between.
-    fn skip_to(&mut self, frame: &Frame, site: Site) -> Option<NodeId> {
-        let (node, skipped) = find(frame, self.successor(frame), site)?;
-        if skipped > 0 {
-            frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
-        }
-        self.last = node;
-        Some(node)
-    }
-
-    /// The child with this point that some traversal has visited.
-    pub(crate) fn known(&self, frame: &Frame, point: &'static ProgramPoint) -> Option<NodeId> {
-        let first = self.scope(frame)?.first_child.load(Ordering::Acquire);
-        let iteration = 0;
-        find(frame, first, Site { point, iteration }).map(|(node, _)| node)
-    }
-
-    /// The traversal leaves this node; counts what it did not visit.
-    #[inline]
-    pub(crate) fn leave(&self, frame: &Frame) {
-        let Some(parent) = self.scope(frame) else {
-            return;
-        };
-        // ORDERING: Relaxed; the mark only sorts what is counted.
-        if parent.complete.load(Ordering::Relaxed) == 0 {
-            parent.complete.store(1, Ordering::Relaxed);
-        }
-        let mut next = self.successor(frame);
-        if next == NodeId::ROOT {
-            return;
-        }
-        let mut skipped = 0;
-        while next != NodeId::ROOT {
-            skipped += 1;
-            next = frame.node(next).next.load(Ordering::Acquire);
-        }
-        frame.growth().skipped.fetch_add(skipped, Ordering::Relaxed);
-    }
-}
-
-/// The node of this site from `node` on, and how many come before it.
-fn find(frame: &Frame, mut node: NodeId, site: Site) -> Option<(NodeId, usize)> {
-    let mut before = 0;
-    while node != NodeId::ROOT {
-        if frame.node(node).is(site.point, site.iteration) {
-            return Some((node, before));
-        }
-        before += 1;
-        node = frame.node(node).next.load(Ordering::Acquire);
-    }
-    None
 }
 
 #[cold]
-fn exhausted(frame: &Frame) -> Fault {
-    Fault::ScopesExhausted {
-        capacity: frame.capacity().nodes() - 1,
+pub(crate) fn points_exhausted(frame: &Frame, at: Site) -> Fault {
+    Fault::PointsExhausted {
+        at,
+        capacity: frame.capacity().points,
     }
-}
-
-/// Appends a child behind `last` and those that follow it, for whoever has the right to.
-fn append(frame: &Frame, parent: NodeId, last: NodeId, site: Site) -> Result<NodeId, Fault> {
-    let growth = frame.growth();
-    let mut link = match last {
-        NodeId::ROOT => &frame.node(parent).first_child,
-        last => &frame.node(last).next,
-    };
-    loop {
-        match link.load(Ordering::Acquire) {
-            NodeId::ROOT => break,
-            child => link = &frame.node(child).next,
-        }
-    }
-    let number = growth.nodes.load(Ordering::Relaxed);
-    let Some(index) = frame.node_id(number.into()) else {
-        return Err(exhausted(frame));
-    };
-    growth.nodes.store(number + 1, Ordering::Relaxed);
-    if frame.node(parent).complete.load(Ordering::Relaxed) != 0 {
-        growth.late.fetch_add(1, Ordering::Relaxed);
-    }
-    let node = frame.node(index);
-    let pointer = core::ptr::from_ref(site.point).cast_mut();
-    node.point.store(pointer, Ordering::Relaxed);
-    node.iteration.store(site.iteration, Ordering::Relaxed);
-    node.parent.store(parent, Ordering::Relaxed);
-    // ORDERING: Release publishes the node; the partners are the Acquire loads of links.
-    link.store(index, Ordering::Release);
-    Ok(index)
 }
 
 /// What a stage is bound to.
@@ -428,21 +399,20 @@ pub(crate) fn bind(
 
 #[cold]
 fn bind_first(frame: &Frame, node: &Node, point: &ProgramPoint, arriving: Shape) -> Binding {
-    let growth = frame.growth();
-    let _extending = growth.extend();
+    let extending = frame.growth().extend();
     if let Some((set, shape)) = node.bound() {
         return Binding::To(set, shape);
     }
-    let number = growth.sets.load(Ordering::Relaxed);
-    let Some(set) = frame.set(number.into()) else {
-        return Binding::NoRoom;
-    };
-    growth.sets.store(number + 1, Ordering::Relaxed);
-    let workload = point.workload().index() as u16;
-    frame.workload_cell(set).store(workload, Ordering::Relaxed);
-    // ORDERING: Release publishes the workload; the partner is the Acquire load in `Node::set`.
-    node.set.store(set, Ordering::Release);
-    // ORDERING: Release publishes the set and the workload; the partner is the Acquire load in `Node::bound`.
+    let mut set = node.set();
+    if set == SetId::ENTRANCE {
+        // The node was a scope so far.
+        let Some(new) = extending.new_set(frame, point) else {
+            return Binding::NoRoom;
+        };
+        set = new;
+        node.set.store(set, Ordering::Relaxed);
+    }
+    // ORDERING: Release publishes the set and its workload; the partner is the Acquire load in `Node::bound`.
     node.shape.store(arriving, Ordering::Release);
     Binding::To(set, arriving)
 }
@@ -454,6 +424,6 @@ pub(crate) fn stage_of(frame: &Frame, set: SetId) -> Option<NodeId> {
     }
     let nodes = frame.growth().nodes.load(Ordering::Relaxed);
     let mut grown = frame.nodes.iter().take(nodes.into());
-    let stage = grown.position(|node| node.set() == set)?;
+    let stage = grown.position(|node| node.bound().is_some_and(|(bound, _)| bound == set))?;
     frame.node_id(stage)
 }

@@ -321,13 +321,11 @@ fn a_way_back_leads_to_a_point_of_the_same_scope_and_shape() {
         })
     };
     turn(outer).unwrap();
-    let (expected, iteration) = (None, 0);
     let found = Site {
         point: inner,
-        iteration,
+        iteration: 0,
     };
-    let diverged = Fault::Diverged(Diverged { expected, found });
-    assert_eq!(turn(inner), Err(diverged));
+    assert_eq!(turn(inner), Err(Fault::UnknownPoint(found)));
     assert_eq!(machine.live(), 1);
     let text = machine.dump().to_string();
     assert!(text.contains("\"inner\""), "it went back there: {text}");

@@ -46,3 +46,31 @@ fn two_workers_record_the_same_way() {
         assert_eq!(turn() + turn(), 2, "they wait at one point");
     });
 }
+
+/// One worker visits a stage that the other leaves out, so that it is inserted while the other passes.
+#[test]
+fn a_stage_that_one_worker_leaves_out_is_no_divergence_for_either() {
+    let points = [point!("a"), point!("b"), point!("c")];
+    let way = move |cx: &mut Turn<'_, u32, Shared>, stages: &[usize]| {
+        for at in stages {
+            drop(cx.waiting::<u32>(points[*at]));
+        }
+    };
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(move || {
+        let capacity = Capacity::slots(1).points(3).scopes(0).drivers(2);
+        let machine: Machine<u32, Shared> = Machine::heap(capacity);
+        let turn = move |stages: &[usize]| {
+            let mut driver = machine.driver().unwrap();
+            driver.turn(|cx| way(cx, stages)).is_ok()
+        };
+        let other = thread::spawn(move || turn(&[0, 2]));
+        assert!(turn(&[0, 1, 2]));
+        assert!(other.join().unwrap());
+        for _ in 0..3 {
+            assert!(turn(&[0, 1, 2]), "it is one order");
+        }
+        assert!(!turn(&[1, 0]) && !turn(&[2, 1]));
+    });
+}

@@ -23,6 +23,8 @@ struct Load<'t, A: Access> {
     exact: Option<BTreeSet<u32>>,
     /// Where its states are.
     places: u8,
+    /// Whether its states have said that they go on.
+    went_on: bool,
 }
 
 /// One turn's worth of model.
@@ -32,6 +34,8 @@ struct Run<'w, A: Access> {
     within: std::vec::IntoIter<Effect>,
     /// Says what the closures answer.
     steps: u32,
+    /// Whether states that go on were dropped.
+    is_fault: bool,
 }
 
 impl<A: Access> Run<'_, A> {
@@ -141,6 +145,7 @@ impl<A: Access> Run<'_, A> {
             batch,
             exact,
             places,
+            ..
         } = load;
         let (mut seen, mut next) = (BTreeSet::new(), BTreeSet::new());
         let advanced = catch_unwind(AssertUnwindSafe(|| {
@@ -162,7 +167,9 @@ impl<A: Access> Run<'_, A> {
             Ok(batch) => {
                 self.check_seen(exact.as_ref(), &seen);
                 assert_eq!(batch.len(), next.len());
-                Some(self.load(batch, next, places))
+                let went_on = !batch.is_empty();
+                let load = self.load(batch, next, places);
+                Some(Load { went_on, ..load })
             }
             Err(cause) if cause.is::<AsPlanned>() => None,
             Err(cause) => resume_unwind(cause),
@@ -215,10 +222,11 @@ impl<A: Access> Run<'_, A> {
     fn merge<'t>(&mut self, one: Load<'t, A>, other: Load<'t, A>) -> Load<'t, A> {
         let (first, second) = (one.batch.len(), other.batch.len());
         let batch = one.batch.merge(other.batch);
+        let is_whole = batch.len() == first + second;
         let exact = match (one.exact, other.exact) {
             (Some(mut one), Some(other)) => {
                 // Otherwise there was no room, and the second has gone back.
-                if batch.len() == first + second {
+                if is_whole {
                     one.extend(other);
                 } else {
                     assert_eq!(batch.len(), first);
@@ -231,6 +239,7 @@ impl<A: Access> Run<'_, A> {
             batch,
             exact,
             places: one.places | other.places,
+            went_on: one.went_on || is_whole && other.went_on,
         }
     }
 
@@ -278,7 +287,8 @@ impl<A: Access> Run<'_, A> {
                 let (ours, others) = self.split(load);
                 return Some(if *other { others } else { ours });
             }
-            Flow::Drop => {}
+            Flow::Drop => self.drop(load),
+            Flow::PutBack => load.batch.put_back(),
             Flow::Release => self.release(load),
             Flow::SplitAndHold(other) => {
                 let (ours, others) = self.split(load);
@@ -331,6 +341,7 @@ impl<A: Access> Run<'_, A> {
             batch: cx.stage(points()[point], arriving),
             exact: None,
             places,
+            went_on: false,
         };
         self.follow(flow, load, held)
     }
@@ -342,6 +353,7 @@ impl<A: Access> Run<'_, A> {
             batch: cx.arrivals(),
             exact: None,
             places: ENTRANCE,
+            went_on: false,
         };
         let mut load = self.follow(&plan.arrivals, arrivals, &mut held);
         for point in 0..2 {
@@ -352,6 +364,13 @@ impl<A: Access> Run<'_, A> {
                 load = self.visit(cx, point, &plan.flows[point], load.take(), &mut held);
             }
         });
+        load.into_iter()
+            .chain(held)
+            .for_each(|load| self.drop(load));
+    }
+
+    fn drop(&mut self, load: Load<'_, A>) {
+        self.is_fault |= load.went_on;
     }
 
     fn load<'t>(&self, batch: Batch<'t, Item, A>, exact: BTreeSet<u32>, places: u8) -> Load<'t, A> {
@@ -359,6 +378,7 @@ impl<A: Access> Run<'_, A> {
             batch,
             exact: Some(exact),
             places,
+            went_on: false,
         }
     }
 }
@@ -378,13 +398,17 @@ fn agrees<A: Admits<Item>>(slots: usize, batch: usize, plans: &[Plan]) {
             machine,
             within: plan.within.clone().into_iter(),
             steps: plan.steps,
+            is_fault: false,
         };
         for effect in &plan.before {
             run.apply(effect.clone(), None);
         }
-        let progress = driver.turn(|cx| run.turn(cx, plan)).unwrap();
+        let answer = driver.turn(|cx| run.turn(cx, plan));
+        let is_fault = matches!(answer, Err(Fault::NoStage(_)));
+        assert_eq!(is_fault, run.is_fault, "{answer:?}");
+        assert_eq!(answer.is_err(), is_fault, "{answer:?}");
         world.check(&machine);
-        if progress == Progress::Quiet {
+        if answer == Ok(Progress::Quiet) {
             assert_eq!(world.owed(), [], "a driver may sleep now");
         }
     }

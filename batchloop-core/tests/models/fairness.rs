@@ -100,6 +100,7 @@ fn settle<A: Access>(driver: &mut Driver<Busy, A>, homes: &[usize]) {
                     _ => Step::Next,
                 });
             }
+            batch.put_back();
         });
         turn.unwrap();
     }

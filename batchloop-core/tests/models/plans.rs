@@ -31,6 +31,7 @@ pub(crate) enum Flow {
     /// Splits, and keeps one part beside the later batches.
     SplitAndHold(bool),
     Drop,
+    PutBack,
     Release,
     /// Keeps the batch beside the later ones.
     Hold,
@@ -73,6 +74,7 @@ fn flow() -> impl Strategy<Value = Flow> {
         1 => any::<bool>().prop_map(Flow::SplitAndDrop),
         2 => any::<bool>().prop_map(Flow::SplitAndHold),
         1 => Just(Flow::Drop),
+        1 => Just(Flow::PutBack),
         1 => Just(Flow::Release),
         2 => Just(Flow::Hold),
         1 => Just(Flow::Join),

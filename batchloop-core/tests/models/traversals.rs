@@ -55,10 +55,19 @@ fn deterministic(parts: &[Part]) -> Vec<Part> {
 /// A way from the root of the trie: the place that a state may wait at, as the dump prints it.
 type Path = String;
 
+/// A child of a scope.
+struct Child {
+    site: Site,
+    /// What it is called in this scope.
+    path: Path,
+    /// Whether no traversal has gone from it to the next one.
+    is_loose: bool,
+}
+
 #[derive(Default)]
 struct ModelNode {
-    /// The children in the order of their first visit, by what they are called in this scope.
-    children: Vec<(Site, Path)>,
+    /// The children in the order in which they are visited, as far as is known.
+    children: Vec<Child>,
     complete: bool,
 }
 
@@ -66,82 +75,121 @@ struct ModelNode {
 #[derive(Default)]
 struct Model {
     nodes: BTreeMap<Path, ModelNode>,
-    /// Stages that states have arrived at.
-    bound: BTreeSet<Path>,
     skipped: usize,
     late: usize,
-    /// How many nodes and sets there may be.
-    room: usize,
-    points: usize,
+    stages: usize,
+    scopes: usize,
+    /// How many stages and scopes there may be.
+    room: (usize, usize),
     fault: Option<Fault>,
 }
 
-/// Where the traversal stands in one scope. `None` where there was no room for the scope.
-type Position = Option<(Path, usize)>;
+/// Where the traversal stands in one scope: behind this child. `None` where there was no room for the scope.
+type Position = Option<(Path, Option<Site>)>;
 
 impl Model {
+    fn with_room(points: usize, scopes: usize) -> Self {
+        Model {
+            room: (points, scopes),
+            ..Model::default()
+        }
+    }
+
     fn report(&mut self, fault: Fault) {
         self.fault.get_or_insert(fault);
     }
 
-    fn no_room(&mut self) -> Option<Path> {
-        let capacity = self.room;
-        self.report(Fault::ScopesExhausted { capacity });
-        None
+    /// One stage or scope more, if there is room.
+    fn count(&mut self, at: Site) -> bool {
+        let (points, scopes) = self.room;
+        if stage_points()
+            .iter()
+            .any(|point| std::ptr::eq(*point, at.point))
+        {
+            let capacity = points;
+            if self.stages == capacity {
+                self.report(Fault::PointsExhausted { at, capacity });
+                return false;
+            }
+            self.stages += 1;
+        } else {
+            let capacity = scopes;
+            if self.scopes == capacity {
+                self.report(Fault::ScopesExhausted { at, capacity });
+                return false;
+            }
+            self.scopes += 1;
+        }
+        true
     }
 
     fn visit(&mut self, position: &mut Position, found: Site) -> Option<Path> {
-        let Some((scope, next)) = position else {
-            return self.no_room();
-        };
-        let count: usize = self.nodes.values().map(|node| node.children.len()).sum();
-        let node = self.nodes.entry(scope.clone()).or_default();
-        let at = node.children.iter().position(|(site, _)| *site == found);
-        let expected = node.children.get(*next).map(|(site, _)| *site);
-        let diverged = Fault::Diverged(Diverged { expected, found });
-        match at {
-            Some(at) if at >= *next => {
-                self.skipped += at - *next;
-                *next = at + 1;
+        let (scope, last) = position.as_mut()?;
+        let children = &self.nodes.entry(scope.clone()).or_default().children;
+        let index_of = |site| children.iter().position(|child| child.site == site);
+        let next = last.map_or(0, |last| index_of(last).expect("it was visited") + 1);
+        let known = index_of(found);
+        if known.is_none() && !self.count(found) {
+            return None;
+        }
+        let node = self.nodes.get_mut(scope)?;
+        let children = &mut node.children;
+        let expected = children.get(next).map(|child| child.site);
+        match known {
+            Some(at) if at >= next => {
+                self.skipped += at - next;
+                if at == next && next > 0 {
+                    children[next - 1].is_loose = false;
+                }
+                *last = Some(found);
             }
             // It stands before: the traversal goes on from where it was.
-            Some(_) => self.report(diverged),
-            None if count >= self.room => return self.no_room(),
+            Some(at) if children[at..next - 1].iter().all(|child| !child.is_loose) => {
+                self.report(Fault::Diverged(Diverged { expected, found }));
+            }
+            Some(at) => {
+                let mut child = children.remove(at);
+                if at > 0 {
+                    children[at - 1].is_loose |= child.is_loose;
+                }
+                child.is_loose = expected.is_some();
+                children[next - 2].is_loose = false;
+                children.insert(next - 1, child);
+                *last = Some(found);
+            }
             None => {
                 self.late += usize::from(node.complete);
                 let path = match scope.as_str() {
                     "" => found.to_string(),
                     scope => format!("{found} in {scope}"),
                 };
-                node.children.push((found, path));
-                *next = node.children.len();
-                if expected.is_some() {
-                    self.report(diverged);
+                let child = Child {
+                    site: found,
+                    path,
+                    is_loose: expected.is_some(),
+                };
+                if next > 0 {
+                    children[next - 1].is_loose = false;
                 }
+                children.insert(next, child);
+                *last = Some(found);
             }
         }
         let children = &self.nodes[scope].children;
-        let (_, path) = children.iter().find(|(site, _)| *site == found)?;
-        Some(path.clone())
+        let child = children.iter().find(|child| child.site == found)?;
+        Some(child.path.clone())
     }
 
     fn leave(&mut self, position: &Position) {
-        if let Some((scope, next)) = position {
+        if let Some((scope, last)) = position {
             let node = self.nodes.entry(scope.clone()).or_default();
             node.complete = true;
-            self.skipped += node.children.len() - next;
+            let visited = node
+                .children
+                .iter()
+                .position(|child| Some(child.site) == *last);
+            self.skipped += node.children.len() - visited.map_or(0, |at| at + 1);
         }
-    }
-
-    /// States arrive at a stage; answers whether there is room for its set.
-    fn bind(&mut self, path: &Path) -> bool {
-        if !self.bound.contains(path) && self.bound.len() >= self.points {
-            let capacity = self.points;
-            self.report(Fault::PointsExhausted { capacity });
-            return false;
-        }
-        self.bound.insert(path.clone());
-        true
     }
 }
 
@@ -179,7 +227,7 @@ impl Walk<'_> {
                         iteration: *round,
                     };
                     let scope = self.model.visit(position, site);
-                    let mut inner = scope.map(|path| (path, 0));
+                    let mut inner = scope.map(|path| (path, None));
                     let batch =
                         cx.scope(point, *round, |cx| self.parts(cx, body, &mut inner, batch));
                     self.model.leave(&inner);
@@ -206,7 +254,6 @@ impl Walk<'_> {
             iteration: 0,
         };
         let path = self.model.visit(position, site);
-        let path = path.filter(|path| arrived.is_empty() || self.model.bind(path));
         let batch = cx.stage(point, arriving);
         let Some(path) = path else {
             assert!(batch.is_empty());
@@ -258,9 +305,9 @@ fn turn<A: Access>(
         visited: BTreeSet::new(),
     };
     let answer = driver.turn(|cx| {
-        let mut position = Some((Path::new(), 0));
+        let mut position = Some((Path::new(), None));
         let arrivals = cx.arrivals();
-        drop(walk.parts(cx, program, &mut position, arrivals));
+        walk.parts(cx, program, &mut position, arrivals).put_back();
         walk.model.leave(&position);
     });
     assert_eq!(answer.err(), model.fault.take());
@@ -293,11 +340,7 @@ fn agrees<A: Admits<Walker>>(points: usize, scopes: usize, programs: &[&[Part]])
     let capacity = Capacity::slots(12).points(points).scopes(scopes);
     let machine: Machine<Walker, A> = Machine::heap(capacity);
     let mut driver = machine.driver().unwrap();
-    let mut model = Model {
-        room: points + scopes,
-        points,
-        ..Model::default()
-    };
+    let mut model = Model::with_room(points, scopes);
     let mut places = BTreeMap::new();
     for program in programs {
         let _ = turn(&mut driver, &mut model, &mut places, program);
@@ -342,11 +385,108 @@ proptest! {
         swapped.swap(at, at + 1);
         let machine: Machine<Walker> = Machine::heap(Capacity::slots(12).points(60).scopes(60));
         let mut driver = machine.driver().unwrap();
-        let mut model = Model { room: 120, points: 60, ..Model::default() };
+        let mut model = Model::with_room(60, 60);
         let mut places = BTreeMap::new();
         prop_assert!(turn(&mut driver, &mut model, &mut places, &program).is_ok());
         let fault = turn(&mut driver, &mut model, &mut places, &swapped);
         let is_diverged = matches!(fault, Err(Fault::Diverged(_)));
         prop_assert!(is_diverged, "{:?}", fault);
+    }
+
+    /// A program that visits parts of one order is in order, whichever it visits first and on whichever thread.
+    #[test]
+    fn parts_of_one_order_are_no_divergence(
+        program in program().prop_map(|parts| deterministic(&parts)),
+        masks in prop::collection::vec(any::<u64>(), 1..12),
+    ) {
+        let programs: Vec<_> = masks.iter().map(|mask| some_of(&program, &mut { *mask })).collect();
+        let programs: Vec<&[Part]> = programs.iter().map(|program| &**program).collect();
+        follows::<Local>(&programs);
+        follows::<Shared>(&programs);
+    }
+}
+
+/// The program without some of its parts.
+fn some_of(parts: &[Part], mask: &mut u64) -> Vec<Part> {
+    let mut kept = Vec::new();
+    for part in parts {
+        let stays = *mask & 1 == 0;
+        *mask = mask.rotate_right(1);
+        match part {
+            _ if !stays => {}
+            Part::Stage(_) => kept.push(part.clone()),
+            Part::Scope(point, round, body) => {
+                kept.push(Part::Scope(*point, *round, some_of(body, mask)));
+            }
+        }
+    }
+    kept
+}
+
+fn follows<A: Admits<Walker>>(programs: &[&[Part]]) {
+    let machine: Machine<Walker, A> = Machine::heap(Capacity::slots(12).points(60).scopes(60));
+    let mut driver = machine.driver().unwrap();
+    let mut model = Model::with_room(60, 60);
+    let mut places = BTreeMap::new();
+    for program in programs {
+        let answer = turn(&mut driver, &mut model, &mut places, program);
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+}
+
+/// Every way to visit subsets of four stages in order: by which of them come first, second and third.
+#[test]
+fn any_three_subsets_of_an_order_are_in_order_and_the_other_way_round_is_not() {
+    let points = [point!("a"), point!("b"), point!("c"), point!("d")];
+    let visit = |driver: &mut Driver<u8>, way: &[&'static ProgramPoint]| {
+        driver.turn(|cx| {
+            for point in way {
+                drop(cx.waiting::<u8>(point));
+            }
+        })
+    };
+    let subset = |mask: usize| -> Vec<&'static ProgramPoint> {
+        let members = (0..4).filter(|at| mask >> at & 1 == 1);
+        members.map(|at| points[at]).collect()
+    };
+    for masks in 0..16 * 16 * 16 {
+        let machine: Machine<u8> = Machine::heap(Capacity::slots(1).points(4).scopes(0));
+        let mut driver = machine.driver().unwrap();
+        let subsets = [masks % 16, masks / 16 % 16, masks / 256].map(subset);
+        for way in &subsets {
+            assert!(visit(&mut driver, way).is_ok(), "{masks}");
+        }
+        for _ in 0..2 {
+            assert!(visit(&mut driver, &subset(15)).is_ok(), "{masks}");
+        }
+        // Now all of the order is known.
+        let mut back = subsets[2].clone();
+        back.reverse();
+        let answer = visit(&mut driver, &back);
+        assert_eq!(answer.is_err(), back.len() > 1, "{masks}: {answer:?}");
+    }
+}
+
+/// An order that was only seen with something left out may be forgotten when that comes. It is learnt anew.
+#[test]
+fn an_order_that_changes_again_and_again_does_not_stay_unnoticed() {
+    let points = [point!("a"), point!("b"), point!("c")];
+    let orders = [[0, 1], [1, 0], [0, 2], [2, 0], [1, 2], [2, 1]];
+    let visit = |driver: &mut Driver<u8>, way: [usize; 2]| {
+        driver.turn(|cx| {
+            for at in way {
+                drop(cx.waiting::<u8>(points[at]));
+            }
+        })
+    };
+    for (first, second) in orders
+        .into_iter()
+        .flat_map(|one| orders.map(|two| (one, two)))
+    {
+        let machine: Machine<u8> = Machine::heap(Capacity::slots(1).points(3).scopes(0));
+        let mut driver = machine.driver().unwrap();
+        let changes = [first, second, [0, 1], [1, 0], [0, 1], [1, 0]];
+        let faults = changes.map(|way| visit(&mut driver, way).is_err());
+        assert!(faults[2..].contains(&true), "{first:?} {second:?}");
     }
 }
