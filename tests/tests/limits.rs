@@ -140,7 +140,10 @@ fn a_stage_too_many_leaves_its_states_where_they_were() {
     let mut driver = machine.driver().unwrap();
     for _ in 0..2 {
         let fault = driver.turn(two_stages);
-        assert_eq!(fault, Err(Fault::PointsExhausted { capacity: 1 }));
+        let Err(Fault::PointsExhausted { at, capacity: 1 }) = fault else {
+            panic!("{fault:?}");
+        };
+        assert_eq!(at.point.name(), Some("twice"));
         assert!(machine.is_live(state));
         let text = machine.dump().to_string();
         assert!(text.contains("active at \"once\""), "{text}");
@@ -160,7 +163,10 @@ fn a_scope_too_many_leaves_its_states_where_they_were() {
                 cx.stage(point!("twice"), once).release();
             });
         });
-        assert_eq!(fault, Err(Fault::ScopesExhausted { capacity: 1 }));
+        let Err(Fault::ScopesExhausted { at, capacity: 0 }) = fault else {
+            panic!("{fault:?}");
+        };
+        assert_eq!(at.point.name(), Some("deeper"));
         assert!(machine.is_live(state));
         let text = machine.dump().to_string();
         assert!(text.contains("active at \"once\""), "{text}");
@@ -184,7 +190,9 @@ fn a_projection_too_many_leaves_its_states_where_they_were() {
             .project(field!(Pair, right));
         right.advance(|right, _| unreachable!("{right}"));
     });
-    assert_eq!(fault, Err(Fault::ShapesExhausted { capacity: 1 }));
+    let field = "Pair.right";
+    let exhausted = Fault::ShapesExhausted { field, capacity: 1 };
+    assert_eq!(fault, Err(exhausted));
     let found = machine.signal(state, |pair| {
         assert_eq!(pair.right, 2);
         batchloop_core::Reaction::Ignore
