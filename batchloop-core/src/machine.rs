@@ -314,7 +314,26 @@ impl<T, A: Access> Machine<T, A> {
         workloads: impl Into<Workloads>,
         bell: &'static dyn Bell,
     ) -> Result<(), BellTaken> {
-        self.frame.set_bell(workloads.into(), bell)
+        self.set_bells(workloads, |_| bell)
+    }
+
+    /// As [`set_bell_for`](Self::set_bell_for), with a bell for each counter, which is called for with the first of the
+    /// workloads that [share](Self::sharing) it. If that panics, counters are left without a bell.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_bell_for`](Self::set_bell_for).
+    pub fn set_bells(
+        &self,
+        workloads: impl Into<Workloads>,
+        mut bell_of: impl FnMut(Workload) -> &'static dyn Bell,
+    ) -> Result<(), BellTaken> {
+        self.frame.set_bells(workloads.into(), &mut bell_of)
+    }
+
+    /// The workloads that have the same change counter as this one, itself included.
+    pub fn sharing(&self, workload: Workload) -> Workloads {
+        self.frame.sharing(workload)
     }
 
     /// The next slot that is given back rings the counters of all workloads, as if an allocation had failed: for

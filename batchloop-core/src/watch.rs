@@ -79,30 +79,37 @@ impl Frame {
         self.each_counter(Workloads::ALL, &mut |counter| count(counter));
     }
 
-    /// Gives the bell to all counters of the workloads, or to none.
-    pub(crate) fn set_bell(
+    /// The workloads that have the same counter as this one.
+    pub(crate) fn sharing(&self, workload: Workload) -> Workloads {
+        let own = 1..=self.shards.len();
+        match own.contains(&workload.index()) {
+            true => workload.into(),
+            false => {
+                let shares = |workload: &Workload| !own.contains(&workload.index());
+                Workloads::ALL.iter().filter(shares).collect()
+            }
+        }
+    }
+
+    /// Gives bells to all counters of the workloads, or to none.
+    pub(crate) fn set_bells(
         &self,
         workloads: Workloads,
-        bell: &'static dyn Bell,
+        bell_of: &mut dyn FnMut(Workload) -> &'static dyn Bell,
     ) -> Result<(), BellTaken> {
         let mut claims: [Option<BellClaim<'_>>; Workload::COUNT] = [const { None }; _];
-        let mut places = claims.iter_mut();
-        let mut is_taken = false;
-        self.each_counter(workloads, &mut |counter| {
-            let claim = counter.claim_bell();
-            is_taken |= claim.is_err();
-            if let Some(place) = places.next() {
-                *place = claim.ok();
+        let first_of_each = || Workloads::ALL.iter().take(1 + self.shards.len());
+        for (first, claim) in first_of_each().zip(&mut claims) {
+            if self.sharing(first).intersects(workloads) {
+                // If one is taken, the claims before it are dropped, which leaves those counters as they were.
+                *claim = Some(self.counter_of(first).claim_bell()?);
             }
-        });
-        if is_taken {
-            // What is claimed is dropped, which leaves those counters as they were.
-            return Err(BellTaken);
         }
-        claims
-            .into_iter()
-            .flatten()
-            .for_each(|claim| claim.fill(bell));
+        for (first, claim) in first_of_each().zip(claims) {
+            if let Some(claim) = claim {
+                claim.fill(bell_of(first));
+            }
+        }
         Ok(())
     }
 }

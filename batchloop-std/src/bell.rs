@@ -32,8 +32,14 @@ impl BlockingBell {
 
     /// Sleeps until something has changed since the driver's last turn started. May return early.
     ///
-    /// The bell must be the machine's, or nothing ends the sleep.
+    /// # Panics
+    ///
+    /// If one of the driver's workloads has another bell, or none: its changes would not end the sleep.
     pub fn sleep(&self, watch: &Watch) {
+        assert!(
+            watch.is_rung_by(self),
+            "a workload of the driver does not have this bell: its changes would not end the sleep"
+        );
         // ORDERING: Acquire; the partner is the Release in `ring`: if this reads a ring, the comparison in
         // `Watch::sleep` sees the change that was rung for.
         let rings = self.rings.load(Ordering::Acquire);

@@ -1,15 +1,20 @@
-//! A word that threads sleep on.
+//! A word that threads sleep on, and a lock.
 
 use core::ops::Deref;
 #[cfg(not(loom))]
 use core::sync::atomic::AtomicU32;
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{Ordering, fence};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{Ordering, fence};
+use loom::sync::{Condvar, atomic::AtomicU32};
 #[cfg(loom)]
-use loom::sync::{Condvar, Mutex, atomic::AtomicU32};
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{Ordering, fence},
+};
 #[cfg(not(loom))]
 use rustix::thread::futex;
 

@@ -30,12 +30,15 @@
 //! ```
 
 mod bell;
+mod drain;
 mod futex;
 mod idle;
 mod lot;
 mod parking;
+mod pool;
 mod queue;
 mod registry;
+mod release;
 mod report;
 pub mod scope;
 mod system_dump;
@@ -44,8 +47,9 @@ mod workers;
 pub use batchloop_core::*;
 pub use bell::BlockingBell;
 pub use parking::Parking;
+pub use pool::Worker;
 pub use queue::{Closed, PushError, Queue, Sender, queue};
 pub use registry::{NameTaken, Registration, Registry, dump_all, register};
 pub use report::{Panic, Report, RunError, WorkerReport};
 pub use system_dump::{MachineDump, ParentDump, SiteDump, StateDump, SystemDump};
-pub use workers::{OnPanic, Role, Stop, Worker, Workers};
+pub use workers::{OnPanic, Role, Stop, Workers};

@@ -6,9 +6,11 @@
 //! for. If there is no mark, all who had announced themselves have been called already or are leaving, and their turns
 //! begin later too.
 
-use batchloop_core::{Access, Bell, BellTaken, Machine, Watch, Workload, Workloads};
+use core::ops::BitOr;
 
-use crate::futex::{Ordering, Word};
+use batchloop_core::{Access, Bell, BellTaken, Machine, Watch, Workloads};
+
+use crate::futex::{Ordering, Word, fence};
 
 const AWAKE: u32 = 0;
 const PARKED: u32 = 1;
@@ -47,6 +49,8 @@ impl Place {
 #[derive(Debug)]
 pub(crate) struct Lot {
     places: Box<[Place]>,
+    /// The workloads whose changes are rung for here.
+    workloads: Workloads,
 }
 
 /// The bell of one counter.
@@ -70,32 +74,40 @@ impl Bell for LotBell {
 }
 
 impl Lot {
-    /// Places for so many workers, and the machine's bells.
+    /// Places for so many workers, and bells for the counters of these workloads.
     ///
     /// # Errors
     ///
-    /// [`BellTaken`] if the machine has bells.
+    /// [`BellTaken`] if one of them has a bell: nothing has changed then.
     pub(crate) fn of<T, A: Access>(
         machine: &Machine<T, A>,
+        workloads: Workloads,
         places: usize,
     ) -> Result<&'static Lot, BellTaken> {
+        // What has a bell now will always have it. So nothing is leaked for a machine that is taken.
+        let is_taken = |workload| machine.counter_of(workload).has_bell();
+        if workloads.iter().any(is_taken) {
+            return Err(BellTaken);
+        }
         let place = || Place {
             word: Word::new(AWAKE),
             serves: Word::new(0),
         };
+        let sharing = workloads.iter().map(|workload| machine.sharing(workload));
         let lot: &'static Lot = Box::leak(Box::new(Lot {
             places: (0..places).map(|_| place()).collect(),
+            workloads: sharing.fold(Workloads::NONE, BitOr::bitor),
         }));
-        let counters = machine.workloads();
-        for first in Workloads::ALL.iter().take(counters) {
-            let sharing = |workload: &Workload| {
-                *workload == first || first == Workload::IO && workload.index() >= counters
-            };
-            let workloads = Workloads::ALL.iter().filter(sharing).collect();
-            let bell: &'static LotBell = Box::leak(Box::new(LotBell { lot, workloads }));
-            machine.counter_of(first).set_bell(bell)?;
-        }
+        machine.set_bells(workloads, |first| {
+            let workloads = machine.sharing(first);
+            Box::leak(Box::new(LotBell { lot, workloads }))
+        })?;
         Ok(lot)
+    }
+
+    /// The workloads whose changes end a sleep here. Those of others have other bells.
+    pub(crate) fn workloads(&self) -> Workloads {
+        self.workloads
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -128,11 +140,19 @@ impl Lot {
         slept.is_some()
     }
 
+    /// Ends one worker's sleep, or the next one if it is about to begin.
+    pub(crate) fn call(&self, place: usize) {
+        // ORDERING: the partner is the fence in `Watch::sleep`: either this sees the mark, or the comparison there sees
+        // the change that the caller has seen.
+        fence(Ordering::SeqCst);
+        self.places[place].call();
+    }
+
     /// Ends everybody's sleep, or the next one if it is about to begin.
     pub(crate) fn call_all(&self) {
         // ORDERING: the partner is the fence in `Watch::sleep`: either this sees the mark, or `stay_awake` sees what the
         // caller has changed.
-        crate::futex::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         for place in &self.places {
             place.call();
         }

@@ -23,7 +23,11 @@ impl Parking {
         Ok(Self::with_bell(bell))
     }
 
-    /// Sleeps on a bell that is the machine's already: for the second driver of a machine and further ones.
+    /// Sleeps on a bell that the driver's workloads have already: for the second driver of a machine and further ones, and
+    /// for a driver of workloads that have a bell of their own; see
+    /// [`Machine::set_bell_for`](crate::Machine::set_bell_for).
+    ///
+    /// Its [`idle`](Idle::idle) panics where one of the driver's workloads has another bell, or none.
     pub fn with_bell(bell: &'static BlockingBell) -> Self {
         Parking {
             bell,

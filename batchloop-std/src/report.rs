@@ -12,12 +12,15 @@ pub(crate) const PANICS: usize = 64;
 pub struct Report {
     /// Each worker; the most specialised come first.
     pub workers: Vec<WorkerReport>,
-    /// The first 64 panics of closures, in order.
+    /// The first 64 panics of the entry point and of states that were dropped at the end, in order.
     pub panics: Vec<Panic>,
     /// How many there were in all.
     pub panicked: u64,
     /// How many states still lived at the end and were released.
     pub released: usize,
+    /// How many slots still have a state or are reserved for one: after [`Stop::Leave`](crate::Stop::Leave) all that were
+    /// left, and else those that a hook worked on when they were to be released.
+    pub left: usize,
 }
 
 /// What one worker did.
@@ -49,29 +52,40 @@ impl WorkerReport {
     }
 }
 
-/// A closure that panicked.
+/// A panic of the entry point, most often in a closure, or of a state that was dropped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Panic {
-    /// The worker that ran it.
+    /// The name of the worker; for a state that was released at the end, that of the thread that called
+    /// [`Workers::run`](crate::Workers::run).
     pub worker: String,
     /// What it said.
     pub message: String,
 }
 
-/// Why [`Workers::run`](crate::Workers::run) came to no good end. The workers have ended, and the states are where they were.
+/// Why [`Workers::run`](crate::Workers::run) failed. The workers have ended, and no state has been released for that.
 #[derive(Debug)]
 pub enum RunError {
     /// No worker serves [`Workload::IO`](crate::Workload::IO), so nobody would find new states.
     NobodyServesIo,
+    /// There are no workers.
+    NoWorkers,
+    /// A worker is to serve workloads whose change counters have other bells: it would sleep through their
+    /// changes.
+    OtherBell {
+        /// The name from its [`Role`](crate::Role).
+        worker: String,
+        /// The workloads.
+        workloads: Workloads,
+    },
     /// The machine has room for fewer drivers than there are workers.
     Drivers(DriversTaken),
-    /// The operating system gave no thread.
+    /// A thread cannot be spawned: the operating system refuses, or its name contains a NUL character.
     Thread(io::Error),
     /// A worker cannot be kept on the core that its role names.
     Pin(io::Error),
     /// The entry point made a mistake.
     Fault(Fault),
-    /// A closure panicked, and [`OnPanic::Stop`](crate::OnPanic::Stop) is set.
+    /// The entry point or a state that was dropped panicked, and [`OnPanic::Stop`](crate::OnPanic::Stop) is set.
     Panicked(Panic),
 }
 
@@ -81,9 +95,14 @@ impl fmt::Display for RunError {
             RunError::NobodyServesIo => {
                 f.write_str("no worker serves the workload IO, so nobody would find new states")
             }
+            RunError::NoWorkers => f.write_str("there are no workers"),
+            RunError::OtherBell { worker, workloads } => write!(
+                f,
+                "worker {worker:?} would sleep through the changes of {workloads:?}, whose counters have other bells"
+            ),
             RunError::Drivers(error) => write!(f, "{error}; Capacity::drivers makes room for more"),
-            RunError::Thread(error) => write!(f, "a worker has no thread: {error}"),
-            RunError::Pin(error) => write!(f, "a worker cannot be kept on its core: {error}"),
+            RunError::Thread(error) => write!(f, "cannot spawn a worker thread: {error}"),
+            RunError::Pin(error) => write!(f, "cannot pin a worker to its core: {error}"),
             RunError::Fault(fault) => write!(f, "{fault}"),
             RunError::Panicked(panic) => {
                 write!(f, "worker {:?} panicked: {}", panic.worker, panic.message)

@@ -1,36 +1,22 @@
 //! Threads that run one entry point on one machine, each for its kinds of work.
 
-use std::{
-    any::Any,
-    cell::Cell,
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{io, panic, thread, time::Duration};
 
-use batchloop_core::{
-    BellTaken, Driver, Machine, Progress, Shared, SignalError, Turn, Workload, Workloads,
-};
-use rustix::{
-    thread::{CpuSet, sched_setaffinity},
-    time::{ClockId, clock_gettime},
-};
+use batchloop_core::{BellTaken, Machine, Shared, Turn, Workload, Workloads};
 
 use crate::{
-    futex::{Ordering, Word},
-    idle::Patience,
     lot::Lot,
-    report::{PANICS, Panic, Report, RunError, WorkerReport},
+    pool::{Pool, Worker},
+    release::release_all,
+    report::{Report, RunError, WorkerReport},
 };
 
 /// What a worker is to be.
 #[derive(Clone, Debug)]
 pub struct Role {
-    name: String,
-    serves: Workloads,
-    core: Option<usize>,
+    pub(crate) name: String,
+    pub(crate) serves: Workloads,
+    pub(crate) core: Option<usize>,
 }
 
 impl Role {
@@ -51,11 +37,12 @@ impl Role {
     }
 }
 
-/// What happens when a closure of the entry point panics. The state that it worked on has ended either way, and the
-/// others of its batch are at their points, active.
+/// What happens when the entry point panics. If it was in a closure, the state that it worked on has ended either way, and
+/// the others of its batch are at their points, active.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum OnPanic {
-    /// The panic is noted in the [`Report`], and the worker goes on.
+    /// The panic is noted in the [`Report`], and the worker goes on with another turn. An entry point that panics in each
+    /// turn, outside of its closures, is tried again and again until [`Stop`] ends it.
     #[default]
     GoOn,
     /// All workers leave, and [`Workers::run`] answers [`RunError::Panicked`].
@@ -65,12 +52,16 @@ pub enum OnPanic {
 /// How the workers end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stop {
-    /// When no state lives any more, and a turn has passed without [`Worker::expect_more`]. The program should start
-    /// nothing new: [`Worker::is_draining`] tells it.
+    /// When there is nothing left to do: no state lives, and each worker has had a whole turn without
+    /// [`Worker::expect_more`] since the drain began and since anything last changed for it. A turn that panics is not a
+    /// whole one. The program should start nothing new: [`Worker::is_draining`] tells it.
     Drain,
-    /// As `Drain`, but not later than this; what still lives then is released.
+    /// As `Drain`, but not later than this, apart from the turns that run then; what still lives is released.
     DrainFor(Duration),
     /// At once, after the turns that run; what still lives is released.
+    ///
+    /// A state that a hook works on cannot be released. It is tried again for a second, and then lives on:
+    /// [`Report::left`] counts it.
     Cancel,
     /// At once, after the turns that run; what still lives stays in the machine.
     Leave,
@@ -132,15 +123,45 @@ pub struct Workers<T: 'static> {
 const PLACES: usize = usize::BITS as usize;
 
 impl<T: Send> Workers<T> {
-    /// No workers yet, for this machine. It gets its bells, which are for ever.
+    /// No workers yet, for this machine. They can serve each [`Workload`] whose change counter has no bell yet; those of
+    /// the others are served elsewhere. The counters get their bells, which are for ever.
     ///
     /// # Errors
     ///
-    /// [`BellTaken`] if it has bells already.
+    /// [`BellTaken`] if all counters have bells already.
     pub fn new(machine: Machine<T, Shared>) -> Result<Self, BellTaken> {
+        let is_left = |workload: &Workload| !machine.counter_of(*workload).has_bell();
+        let left: Workloads = Workloads::ALL.iter().filter(is_left).collect();
+        match left {
+            Workloads::NONE => Err(BellTaken),
+            left => Self::new_for(machine, left),
+        }
+    }
+
+    /// As [`new`](Self::new), for these workloads and those that [share](Machine::sharing) their counters. The others are
+    /// left, for a multiplexer of `batchloop-eventfd`, say:
+    ///
+    /// ```
+    /// use batchloop_std::{Capacity, Machine, Role, Shared, Workers, Workload};
+    ///
+    /// let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(100).drivers(3).workloads(2));
+    /// let mut computing = Workers::new_for(machine, Workload::CPU)?;
+    /// computing.add(Role::new("cpu 0", Workload::CPU)).add(Role::new("cpu 1", Workload::CPU));
+    /// // A multiplexer that the machine is added to now serves `Workload::IO`.
+    /// assert!(!machine.counter_of(Workload::IO).has_bell());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BellTaken`] if one of the counters has a bell: nothing has changed then.
+    pub fn new_for(
+        machine: Machine<T, Shared>,
+        workloads: impl Into<Workloads>,
+    ) -> Result<Self, BellTaken> {
         Ok(Workers {
             machine,
-            lot: Lot::of(&machine, PLACES)?,
+            lot: Lot::of(&machine, workloads.into(), PLACES)?,
             roles: Vec::new(),
             on_panic: OnPanic::default(),
         })
@@ -162,7 +183,8 @@ impl<T: Send> Workers<T> {
     /// ended when it returns.
     ///
     /// A worker whose entry point calls [`Context::stop`](batchloop_core::Context::stop) ends all, as [`Stop::Leave`]
-    /// does, but `main` is waited for. If `main` panics, so do the workers leave, and the panic goes on.
+    /// does, but `main` is waited for, as it is when a worker fails. If `main` panics, the workers leave, and the panic
+    /// goes on.
     ///
     /// # Errors
     ///
@@ -178,288 +200,79 @@ impl<T: Send> Workers<T> {
             let driver = machine.driver_for(role.serves).map_err(RunError::Drivers)?;
             drivers.push((role, driver));
         }
-        let pool = Pool {
-            lot: self.lot,
-            on_panic: self.on_panic,
-            phase: Word::new(WORKING),
-            present: Mutex::new(drivers.len()),
-            gone: Condvar::new(),
-            failure: Mutex::default(),
-            panics: Mutex::default(),
-        };
+        let pool = Pool::new(self.lot, self.on_panic, drivers.len());
         for place in 0..self.lot.len() {
             let serves = drivers.get(place).map(|(_, driver)| driver.serves());
             self.lot.assign(place, serves.unwrap_or(Workloads::NONE));
         }
-        let mut report = thread::scope(|scope| {
-            let leaver = LeaveOnDrop(&pool);
+        let (stop, workers) = thread::scope(|scope| {
+            let leaver = pool.leave_on_drop();
             let mut threads = Vec::new();
             for (place, (role, driver)) in drivers.into_iter().enumerate() {
                 let (pool, entry) = (&pool, &entry);
-                let thread = thread::Builder::new().name(role.name.clone());
+                let thread = named(&role.name).map_err(RunError::Thread)?;
                 let work = move || pool.work(place, role, driver, entry);
                 threads.push(thread.spawn_scoped(scope, work).map_err(RunError::Thread)?);
             }
             let stop = main();
             pool.end(stop);
             drop(leaver);
-            let workers = threads.into_iter().filter_map(|thread| thread.join().ok());
-            let workers = workers.collect();
-            Ok(Report {
-                workers,
-                panics: Vec::new(),
-                panicked: 0,
-                released: match stop {
-                    Stop::Cancel | Stop::DrainFor(_) => release_all(machine),
-                    Stop::Drain | Stop::Leave => 0,
-                },
-            })
+            let join = |thread: thread::ScopedJoinHandle<'_, WorkerReport>| {
+                // All that workers run of others is caught; anything else is a fault of this library.
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| panic::resume_unwind(panic))
+            };
+            Ok((stop, threads.into_iter().map(join).collect()))
         })?;
-        let panics = std::mem::take(&mut *lock(&pool.panics));
-        (report.panics, report.panicked) = (panics.first, panics.count);
-        match lock(&pool.failure).take() {
-            Some(failure) => Err(failure),
-            None => Ok(report),
-        }
+        pool.failed()?;
+        let released = match stop {
+            Stop::Cancel | Stop::DrainFor(_) => release_all(machine, |panic| {
+                pool.note(thread::current().name().unwrap_or_default(), panic);
+            }),
+            Stop::Drain | Stop::Leave => 0,
+        };
+        pool.failed()?;
+        let (panics, panicked) = pool.panics();
+        Ok(Report {
+            workers,
+            panics,
+            panicked,
+            released,
+            left: machine.live(),
+        })
     }
 
     /// The roles, those with the fewest workloads first, so that a ringer finds the most specialised worker.
     fn by_speciality(&self) -> Result<Vec<Role>, RunError> {
         let mut roles = self.roles.clone();
-        if !roles.iter().any(|role| role.serves.contains(Workload::IO)) {
+        let ours = self.lot.workloads();
+        let elsewhere = |role: &Role| role.serves.without(ours);
+        if let Some(role) = roles.iter().find(|role| elsewhere(role) != Workloads::NONE) {
+            return Err(RunError::OtherBell {
+                worker: role.name.clone(),
+                workloads: elsewhere(role),
+            });
+        }
+        let serves_io = |role: &Role| role.serves.contains(Workload::IO);
+        if ours.contains(Workload::IO) && !roles.iter().any(serves_io) {
             return Err(RunError::NobodyServesIo);
+        }
+        if roles.is_empty() {
+            return Err(RunError::NoWorkers);
         }
         roles.sort_by_key(|role| role.serves.iter().count());
         Ok(roles)
     }
 }
 
-/// Ends what still lives.
-fn release_all<T>(machine: Machine<T, Shared>) -> usize {
-    let mut released = 0;
-    for handle in machine.handles() {
-        // A hook on another thread may have the state for a moment.
-        while let Err(SignalError::Busy(())) = machine.release(handle) {
-            thread::yield_now();
-        }
-        released += 1;
+/// A thread that will have this name.
+fn named(name: &str) -> io::Result<thread::Builder> {
+    if name.contains('\0') {
+        let why = "the name of a thread contains a NUL character";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
-    released
-}
-
-/// The mutex's value; a panic while it was held has left nothing half-changed.
-fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-const WORKING: u32 = 0;
-const DRAINING: u32 = 1;
-const LEAVING: u32 = 2;
-
-/// What the workers of one run share.
-#[derive(Debug)]
-struct Pool {
-    lot: &'static Lot,
-    on_panic: OnPanic,
-    phase: Word,
-    present: Mutex<usize>,
-    gone: Condvar,
-    failure: Mutex<Option<RunError>>,
-    panics: Mutex<Panics>,
-}
-
-#[derive(Debug, Default)]
-struct Panics {
-    count: u64,
-    first: Vec<Panic>,
-}
-
-/// Ends the workers also where `main` panics.
-struct LeaveOnDrop<'a>(&'a Pool);
-
-impl Drop for LeaveOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.enter(LEAVING);
-    }
-}
-
-impl Pool {
-    fn phase(&self) -> u32 {
-        // ORDERING: Acquire; the partner is the Release in `enter`.
-        self.phase.load(Ordering::Acquire)
-    }
-
-    /// Phases only go forward.
-    fn enter(&self, phase: u32) {
-        self.phase.fetch_max(phase, Ordering::Release);
-        self.lot.call_all();
-    }
-
-    /// Ends the workers, and waits for those that drain.
-    fn end(&self, stop: Stop) {
-        let patience = match stop {
-            Stop::Cancel | Stop::Leave => return,
-            Stop::Drain => None,
-            Stop::DrainFor(patience) => Some(patience),
-        };
-        self.enter(DRAINING);
-        let some_left = |present: &mut usize| *present > 0;
-        let present = lock(&self.present);
-        match patience {
-            None => drop(self.gone.wait_while(present, some_left)),
-            Some(patience) => drop(self.gone.wait_timeout_while(present, patience, some_left)),
-        }
-    }
-
-    fn fail(&self, failure: RunError) {
-        lock(&self.failure).get_or_insert(failure);
-        self.enter(LEAVING);
-    }
-
-    /// One worker's life.
-    fn work<T: Send>(
-        &self,
-        place: usize,
-        role: Role,
-        driver: Driver<T, Shared>,
-        entry: &impl for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker),
-    ) -> WorkerReport {
-        let start = Instant::now();
-        let mut report = WorkerReport {
-            name: role.name,
-            serves: role.serves,
-            turns: 0,
-            sleeps: 0,
-            worked: Duration::ZERO,
-            lived: Duration::ZERO,
-        };
-        match role.core.map_or(Ok(()), pin) {
-            Ok(()) => self.turns(place, driver, entry, &mut report),
-            Err(error) => self.fail(RunError::Pin(error)),
-        }
-        self.lot.assign(place, Workloads::NONE);
-        *lock(&self.present) -= 1;
-        self.gone.notify_all();
-        // Whoever was called in this worker's stead looks again.
-        self.lot.call_all();
-        report.lived = start.elapsed();
-        report.worked = processor_time();
-        report
-    }
-
-    fn turns<T: Send>(
-        &self,
-        place: usize,
-        mut driver: Driver<T, Shared>,
-        entry: &impl for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker),
-        report: &mut WorkerReport,
-    ) {
-        let mut patience = Patience::new();
-        loop {
-            let phase = self.phase();
-            let worker = Worker {
-                index: place,
-                serves: driver.serves(),
-                draining: phase != WORKING,
-                more: Cell::new(false),
-            };
-            report.turns += 1;
-            let turn = AssertUnwindSafe(|| driver.turn(|cx| entry(cx, &worker)));
-            let progress = match catch_unwind(turn) {
-                Ok(Ok(progress)) => progress,
-                Ok(Err(fault)) => return self.fail(RunError::Fault(fault)),
-                Err(panic) => {
-                    self.note(&report.name, &*panic);
-                    Progress::More
-                }
-            };
-            if driver.is_stopped() {
-                self.enter(LEAVING);
-            }
-            match self.phase() {
-                LEAVING => return,
-                DRAINING if driver.live() == 0 && !worker.more.get() => return self.enter(LEAVING),
-                _ => {}
-            }
-            let watch = driver.watch();
-            if patience.wait(&watch, progress) {
-                // A drain that has begun, or has come to its end, since the phase was read is not slept through.
-                let stay_awake = || {
-                    if phase == DRAINING {
-                        driver.ring_when_freed();
-                    }
-                    let drained = driver.live() == 0 && !worker.more.get();
-                    self.phase() != phase || (phase == DRAINING && drained)
-                };
-                report.sleeps += u64::from(self.lot.park(place, &watch, stay_awake));
-            }
-        }
-    }
-
-    fn note(&self, worker: &str, panic: &(dyn Any + Send)) {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        let panic = Panic {
-            worker: worker.to_string(),
-            message: text.unwrap_or_else(|| "a panic without a message".to_string()),
-        };
-        match self.on_panic {
-            OnPanic::GoOn => {
-                let mut panics = lock(&self.panics);
-                panics.count += 1;
-                if panics.first.len() < PANICS {
-                    panics.first.push(panic);
-                }
-            }
-            OnPanic::Stop => self.fail(RunError::Panicked(panic)),
-        }
-    }
-}
-
-fn pin(core: usize) -> io::Result<()> {
-    if core >= CpuSet::MAX_CPU {
-        return Err(io::Error::from(io::ErrorKind::InvalidInput));
-    }
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    Ok(sched_setaffinity(None, &cores)?)
-}
-
-/// What this thread has had of a processor; workers are threads of their own.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
-}
-
-/// The worker that runs a turn.
-#[derive(Debug)]
-pub struct Worker {
-    index: usize,
-    serves: Workloads,
-    draining: bool,
-    more: Cell<bool>,
-}
-
-impl Worker {
-    /// Its number, from 0; the most specialised workers come first.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// What it serves.
-    pub fn serves(&self) -> Workloads {
-        self.serves
-    }
-
-    /// There is work that has no state yet, says the entry point: a drain does not end with this turn.
-    pub fn expect_more(&self) {
-        self.more.set(true);
-    }
-
-    /// Whether the workers are to end when nothing lives any more: the program should start nothing new.
-    pub fn is_draining(&self) -> bool {
-        self.draining
-    }
+    Ok(thread::Builder::new().name(name.to_string()))
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,6 +1,6 @@
 //! Workers that park while others ring, under loom. A lost wake-up is a sleep that never ends, which loom reports.
 
-use batchloop_core::{Capacity, Driver, Progress, Shared, Turn, point};
+use batchloop_core::{Capacity, Driver, Progress, Shared, Turn, Workload, point};
 use loom::{
     sync::{
         Arc,
@@ -33,7 +33,7 @@ fn machine(slots: usize, workers: &[Workloads]) -> (Machine<bool, Shared>, &'sta
         .workloads(2)
         .drivers(workers.len());
     let machine = Machine::heap(capacity);
-    let lot = Lot::of(&machine, workers.len()).unwrap();
+    let lot = Lot::of(&machine, Workloads::ALL, workers.len()).unwrap();
     for (place, serves) in workers.iter().enumerate() {
         lot.assign(place, *serves);
     }

@@ -1,11 +1,11 @@
-use batchloop_core::{Capacity, Shared};
+use batchloop_core::{Capacity, Shared, Workload};
 
 use super::*;
 
 /// A lot with these workers, all parked.
 fn parked(counters: usize, workers: &[Workloads]) -> (Machine<u8, Shared>, &'static Lot) {
     let machine = Machine::heap(Capacity::slots(1).workloads(counters));
-    let lot = Lot::of(&machine, workers.len()).unwrap();
+    let lot = Lot::of(&machine, Workloads::ALL, workers.len()).unwrap();
     for (place, serves) in workers.iter().enumerate() {
         lot.assign(place, *serves);
         lot.places[place].word.store(PARKED, Ordering::Relaxed);

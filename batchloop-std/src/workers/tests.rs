@@ -1,8 +1,16 @@
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, panic_any},
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+};
 
 use batchloop_core::{Capacity, Fault, Full, Handle, Step, point};
 
 use super::*;
+use crate::{BlockingBell, Queue, queue};
 
 type Job = u32;
 
@@ -217,5 +225,397 @@ fn an_idle_pool_sleeps() {
     for worker in run.unwrap().workers {
         // One sleep, and perhaps an early return or two.
         assert!(worker.sleeps <= 5, "{worker:?}");
+    }
+}
+
+/// Takes items from the queue, and expects more until its senders have gone.
+fn take(cx: &mut Turn<'_, Job, Shared>, worker: &Worker, queue: &Queue<Job>) {
+    while let Ok(slot) = cx.reserve()
+        && let Some(item) = queue.pop()
+    {
+        slot.commit(item);
+    }
+    if !queue.is_finished() {
+        worker.expect_more();
+    }
+}
+
+fn release(cx: &mut Turn<'_, Job, Shared>) {
+    let new = cx.arrivals();
+    cx.stage(point!("compute", Workload::CPU), new).release();
+}
+
+#[test]
+fn what_one_worker_expects_holds_the_drain_for_all_and_they_sleep() {
+    let (machine, mut workers) = three(2);
+    let (sender, queue) = queue(100, machine.counter());
+    let (tell, told) = mpsc::channel();
+    let report = thread::scope(|scope| {
+        scope.spawn(move || {
+            // Each of the others has had a turn of the drain, and nothing lives.
+            for _ in 0..2 {
+                told.recv().unwrap();
+            }
+            for item in 0..5 {
+                thread::sleep(Duration::from_millis(20));
+                sender.push(item).unwrap();
+            }
+        });
+        let entry = |cx: &mut Turn<'_, Job, Shared>, worker: &Worker, queue: &Queue<Job>| {
+            if worker.serves().contains(Workload::IO) {
+                take(cx, worker, queue);
+            } else if worker.is_draining() {
+                // The other end may have heard enough.
+                let _ = tell.send(());
+            }
+            release(cx);
+        };
+        workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
+    });
+    let report = report.unwrap();
+    assert_eq!((queue.len(), queue.is_finished()), (0, true));
+    assert_eq!(machine.live(), 0);
+    for worker in report.workers {
+        // Some turns for each item, each time it is about to sleep, and no more.
+        assert!(worker.turns < 1000, "{worker:?}");
+    }
+}
+
+#[test]
+fn a_worker_expects_more_even_if_another_one_is_called_for_it() {
+    let machine = Machine::heap(Capacity::slots(2).drivers(2).workloads(2));
+    let mut workers = Workers::new(machine).unwrap();
+    workers.add(Role::new("idle", Workload::IO));
+    workers.add(Role::new("taking", Workload::IO));
+    for _ in 0..20 {
+        let (sender, queue) = queue(100, machine.counter());
+        let entry = |cx: &mut Turn<'_, Job, Shared>, worker: &Worker, queue: &Queue<Job>| {
+            if worker.index() == 1 {
+                take(cx, worker, queue);
+            }
+            cx.arrivals().release();
+        };
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for item in 0..5 {
+                    thread::sleep(Duration::from_micros(500));
+                    sender.push(item).unwrap();
+                }
+            });
+            let run = workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain);
+            run.unwrap();
+        });
+        assert_eq!((queue.len(), queue.is_finished()), (0, true));
+    }
+}
+
+#[test]
+fn a_turn_that_panics_does_not_end_the_drain() {
+    let machine = Machine::heap(Capacity::slots(2));
+    let mut workers = Workers::new(machine).unwrap();
+    workers.add(Role::new("io", Workload::IO));
+    let (sender, queue) = queue(100, machine.counter());
+    let panics = AtomicUsize::new(0);
+    let entry = |cx: &mut Turn<'_, Job, Shared>, worker: &Worker, queue: &Queue<Job>| {
+        // Outside of a closure, and before it can say that it expects more.
+        let is_first = worker.is_draining() && panics.fetch_add(1, Relaxed) == 0;
+        assert!(!is_first, "the first");
+        take(cx, worker, queue);
+        panic_at_odd(cx);
+    };
+    let run = thread::scope(|scope| {
+        let panics = &panics;
+        scope.spawn(move || {
+            while panics.load(Relaxed) == 0 {
+                thread::yield_now();
+            }
+            for item in 1..=3 {
+                thread::sleep(Duration::from_millis(5));
+                sender.push(item).unwrap();
+            }
+        });
+        workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
+    });
+    assert_eq!(run.unwrap().panicked, 3);
+    assert_eq!((queue.len(), queue.is_finished()), (0, true));
+    assert_eq!(machine.live(), 0);
+}
+
+#[test]
+fn a_turn_that_began_before_the_drain_does_not_end_it() {
+    let machine = Machine::heap(Capacity::slots(2));
+    let mut workers = Workers::new(machine).unwrap();
+    workers.add(Role::new("io", Workload::IO));
+    let (sender, queue) = queue(100, machine.counter());
+    let has_looked = Barrier::new(2);
+    let entry = |cx: &mut Turn<'_, Job, Shared>, worker: &Worker, queue: &Queue<Job>| {
+        if let Some(item) = queue.pop() {
+            cx.allocate(item).unwrap();
+        }
+        release(cx);
+        if !worker.is_draining() {
+            has_looked.wait();
+            // Most likely the drain begins meanwhile; it must come to the item whenever it does.
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let main = || {
+        has_looked.wait();
+        sender.push(1).unwrap();
+        Stop::Drain
+    };
+    // Its only worker serves all.
+    workers.roles[0].serves = Workloads::ALL;
+    workers
+        .run(|cx, worker| entry(cx, worker, &queue), main)
+        .unwrap();
+    assert_eq!((queue.len(), machine.live()), (0, 0));
+}
+
+/// Panics when it is dropped, which a payload of a panic is by whoever catches it.
+struct Bomb(u32);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if let Some(left) = self.0.checked_sub(1) {
+            panic_any(Bomb(left));
+        }
+    }
+}
+
+#[test]
+fn a_panic_that_panics_when_it_is_dropped_ends_no_worker() {
+    for policy in [OnPanic::GoOn, OnPanic::Stop] {
+        for bombs in [1, 2, 100] {
+            let (machine, mut workers) = three(16);
+            for _ in 0..2 {
+                machine.allocate(1).unwrap();
+            }
+            workers.on_panic(policy);
+            let entry = |cx: &mut Turn<'_, Job, Shared>| {
+                cx.arrivals().advance(|_, _| panic_any(Bomb(bombs)));
+            };
+            let run = workers.run(|cx, _| entry(cx), || Stop::Drain);
+            let message = "a panic without a message";
+            match policy {
+                OnPanic::GoOn => {
+                    let report = run.unwrap();
+                    assert_eq!((report.panicked, report.workers.len()), (2, 3));
+                    assert_eq!(report.panics[0].message, message);
+                    assert_eq!(machine.live(), 0);
+                }
+                OnPanic::Stop => {
+                    let is_it =
+                        matches!(run, Err(RunError::Panicked(panic)) if panic.message == message);
+                    assert!(is_it);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_state_that_panics_when_it_is_released_at_the_end_is_noted() {
+    struct Falling(bool);
+    impl Drop for Falling {
+        fn drop(&mut self) {
+            assert!(!self.0, "falls");
+        }
+    }
+    let machine = Machine::heap(Capacity::slots(4));
+    let mut workers = Workers::new(machine).unwrap();
+    workers.add(Role::new("all", Workloads::ALL));
+    let mut run = |policy| {
+        let start = || {
+            for falls in [false, true, false] {
+                assert!(machine.allocate(Falling(falls)).is_ok());
+            }
+            Stop::Cancel
+        };
+        workers.on_panic(policy).run(|_, _| (), start)
+    };
+    let report = run(OnPanic::GoOn).unwrap();
+    assert_eq!((report.released, report.left, machine.live()), (3, 0, 0));
+    assert_eq!(
+        (report.panicked, report.panics[0].message.as_str()),
+        (1, "falls")
+    );
+    let failed = run(OnPanic::Stop);
+    assert!(matches!(failed, Err(RunError::Panicked(panic)) if panic.message == "falls"));
+    assert_eq!(machine.live(), 0);
+}
+
+#[test]
+fn a_run_that_fails_releases_nothing() {
+    let (machine, mut workers) = three(16);
+    machine.allocate(1).unwrap();
+    machine.allocate(2).unwrap();
+    let (tell, told) = mpsc::channel();
+    let entry = |cx: &mut Turn<'_, Job, Shared>| {
+        cx.arrivals().advance(|job, _| {
+            if *job == 2 {
+                tell.send(()).unwrap();
+                panic!("two");
+            }
+            Step::Wait
+        });
+    };
+    let main = || {
+        told.recv().unwrap();
+        Stop::Cancel
+    };
+    let run = workers.on_panic(OnPanic::Stop).run(|cx, _| entry(cx), main);
+    assert!(matches!(run, Err(RunError::Panicked(_))));
+    assert_eq!(machine.live(), 1);
+}
+
+#[test]
+fn a_worker_that_cannot_be_spawned_takes_the_others_with_it() {
+    let machine: Machine<Job, Shared> = Machine::heap(Capacity::slots(1).drivers(2));
+    let mut workers = Workers::new(machine).unwrap();
+    workers.add(Role::new("io", Workload::IO));
+    workers.add(Role::new("c\0u", Workload::IO | Workload::CPU));
+    for _ in 0..2 {
+        let run = workers.run(|_, _| (), || panic!("it does not come to that"));
+        let Err(RunError::Thread(error)) = run else {
+            panic!("{run:?}");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+    workers.roles.pop();
+    workers.run(|_, _| (), || Stop::Drain).unwrap();
+}
+
+#[test]
+fn a_drain_for_some_time_ends_even_if_more_is_expected() {
+    let (machine, mut workers) = three(16);
+    machine.allocate(1).unwrap();
+    let entry = |cx: &mut Turn<'_, Job, Shared>, worker: &Worker| {
+        wait(cx);
+        worker.expect_more();
+    };
+    let patience = Duration::from_millis(10);
+    let report = workers.run(entry, || Stop::DrainFor(patience)).unwrap();
+    assert_eq!((report.released, report.left), (1, 0));
+    // As long as it takes, which is not that long.
+    let report = workers.run(|cx, _| wait(cx), || Stop::DrainFor(Duration::MAX));
+    assert_eq!(report.unwrap().released, 0);
+}
+
+#[test]
+fn workers_serve_what_has_no_bell_yet() {
+    let machine: Machine<Job, Shared> = Machine::heap(Capacity::slots(4).drivers(3).workloads(2));
+    let bell: &'static BlockingBell = Box::leak(Box::default());
+    machine.set_bell_for(Workload::IO, bell).unwrap();
+    let mut workers = Workers::new(machine).unwrap();
+    assert!(Workers::new(machine).is_err(), "nothing is left");
+    let run = workers.run(|_, _| (), || Stop::Drain);
+    assert!(matches!(run, Err(RunError::NoWorkers)));
+    workers.add(Role::new("both", Workload::IO | Workload::CPU));
+    let run = workers.run(|_, _| (), || Stop::Drain);
+    let Err(RunError::OtherBell { worker, workloads }) = run else {
+        panic!("{run:?}");
+    };
+    assert_eq!((worker.as_str(), workloads), ("both", Workload::IO.into()));
+    workers.roles.clear();
+    workers
+        .add(Role::new("cpu 0", Workload::CPU))
+        .add(Role::new("cpu 1", Workload::CPU));
+    let sum = AtomicUsize::new(0);
+    let drained = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let (sum, drained) = (&sum, &drained);
+        scope.spawn(move || {
+            let mut driver = machine.driver_for(Workload::IO).unwrap();
+            let io = Worker::new(9, Workload::IO.into(), false);
+            while drained.load(Relaxed) == 0 {
+                driver.turn(|cx| double(cx, &io, sum)).unwrap();
+                bell.sleep(&driver.watch());
+            }
+        });
+        let main = || {
+            for job in 0..1000 {
+                let mut job = Err(Full(job));
+                while let Err(Full(again)) = job {
+                    job = machine.allocate(again).map(|_| 0);
+                }
+            }
+            Stop::Drain
+        };
+        // The last state ends in the other driver's turn.
+        let report = workers
+            .run(|cx, worker| double(cx, worker, sum), main)
+            .unwrap();
+        assert_eq!(report.left, 0);
+        drained.store(1, Relaxed);
+        machine.counter().ring();
+    });
+    assert_eq!(sum.into_inner(), 999 * 1000);
+}
+
+#[test]
+fn workers_for_some_workloads_leave_the_others() {
+    let machine: Machine<Job, Shared> = Machine::heap(Capacity::slots(4).workloads(3));
+    let computing = Workers::new_for(machine, Workload::CPU).unwrap();
+    assert!(!machine.counter().has_bell());
+    let again = Workers::new_for(machine, Workload::CPU | Workload::custom(0));
+    assert!(again.is_err());
+    assert!(!machine.counter_of(Workload::custom(0)).has_bell());
+    assert_eq!(computing.lot.workloads(), Workload::CPU.into());
+    let others = Workers::new(machine).unwrap();
+    assert_eq!(
+        others.lot.workloads(),
+        Workloads::ALL.without(Workload::CPU.into())
+    );
+}
+
+/// Items from several threads, some of which panic, while workers are drained: none is left.
+#[test]
+fn whatever_happens_meanwhile_a_drain_leaves_nothing() {
+    for round in 0..30_u64 {
+        let machine = Machine::heap(Capacity::slots(3).drivers(4).workloads(2));
+        let mut workers = Workers::new(machine).unwrap();
+        workers
+            .add(Role::new("io 0", Workload::IO))
+            .add(Role::new("io 1", Workload::IO))
+            .add(Role::new("cpu", Workload::CPU))
+            .add(Role::new("all", Workloads::ALL));
+        let (sender, queue) = queue(5, machine.counter());
+        let items = AtomicUsize::new(0);
+        let entry = |cx: &mut Turn<'_, Job, Shared>, worker: &Worker, queue: &Queue<Job>| {
+            if worker.index() != 1 {
+                take(cx, worker, queue);
+            }
+            let new = cx.arrivals();
+            let done = cx
+                .stage(point!("compute", Workload::CPU), new)
+                .for_each(|job, _| {
+                    items.fetch_add(1, Relaxed);
+                    if *job % 7 == 0 {
+                        // Without a message each time.
+                        panic::resume_unwind(Box::new("seven"));
+                    }
+                });
+            cx.stage(point!("end", Workload::IO), done)
+                .advance(|_, _| Step::Release);
+        };
+        let report = thread::scope(|scope| {
+            for thread in 0..3_u64 {
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    for item in 1..=20 {
+                        if (item + thread + round) % 5 == 0 {
+                            thread::sleep(Duration::from_micros(70 * (thread + 1)));
+                        }
+                        sender.push_blocking(item as Job).unwrap();
+                    }
+                });
+            }
+            drop(sender);
+            workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
+        });
+        assert_eq!(report.unwrap().panicked, 6);
+        assert_eq!(items.load(Relaxed), 60);
+        assert_eq!((queue.len(), machine.live()), (0, 0));
     }
 }

@@ -1,0 +1,308 @@
+//! What the workers of one run do and share.
+
+use std::{
+    any::Any,
+    cell::Cell,
+    io, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use batchloop_core::{Driver, Progress, Shared, Turn, Workloads};
+use rustix::{
+    thread::{CpuSet, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+};
+
+use crate::{
+    drain::{Drain, Rest},
+    futex::{Ordering, Word},
+    idle::Patience,
+    lot::Lot,
+    report::{PANICS, Panic, RunError, WorkerReport},
+    workers::{OnPanic, Role, Stop},
+};
+
+const WORKING: u32 = 0;
+const DRAINING: u32 = 1;
+const LEAVING: u32 = 2;
+
+/// What the workers of one run share.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    lot: &'static Lot,
+    on_panic: OnPanic,
+    phase: Word,
+    drain: Drain,
+    present: Mutex<usize>,
+    gone: Condvar,
+    failure: Mutex<Option<RunError>>,
+    panics: Mutex<Panics>,
+}
+
+#[derive(Debug, Default)]
+struct Panics {
+    count: u64,
+    first: Vec<Panic>,
+}
+
+/// Ends the workers even if `main` panics.
+pub(crate) struct LeaveOnDrop<'a>(&'a Pool);
+
+impl Drop for LeaveOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.enter(LEAVING);
+    }
+}
+
+/// The mutex's value; a panic while it was held has left nothing half-changed.
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pool {
+    pub(crate) fn new(lot: &'static Lot, on_panic: OnPanic, workers: usize) -> Self {
+        Pool {
+            lot,
+            on_panic,
+            phase: Word::new(WORKING),
+            drain: Drain::new(lot, workers),
+            present: Mutex::new(workers),
+            gone: Condvar::new(),
+            failure: Mutex::default(),
+            panics: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn leave_on_drop(&self) -> LeaveOnDrop<'_> {
+        LeaveOnDrop(self)
+    }
+
+    fn phase(&self) -> u32 {
+        // ORDERING: Acquire; the partner is the Release in `enter`.
+        self.phase.load(Ordering::Acquire)
+    }
+
+    /// Phases only go forward.
+    fn enter(&self, phase: u32) {
+        self.phase.fetch_max(phase, Ordering::Release);
+        self.lot.call_all();
+    }
+
+    /// Ends the workers, and waits for those that drain.
+    pub(crate) fn end(&self, stop: Stop) {
+        let patience = match stop {
+            Stop::Cancel | Stop::Leave => return,
+            Stop::Drain => None,
+            Stop::DrainFor(patience) => Some(patience),
+        };
+        self.enter(DRAINING);
+        let some_left = |present: &mut usize| *present > 0;
+        let present = lock(&self.present);
+        match patience {
+            None => drop(self.gone.wait_while(present, some_left)),
+            Some(patience) => drop(self.gone.wait_timeout_while(present, patience, some_left)),
+        }
+    }
+
+    fn fail(&self, failure: RunError) {
+        lock(&self.failure).get_or_insert(failure);
+        self.enter(LEAVING);
+    }
+
+    /// The first failure, if there was one.
+    pub(crate) fn failed(&self) -> Result<(), RunError> {
+        lock(&self.failure).take().map_or(Ok(()), Err)
+    }
+
+    /// The first panics, and how many there were in all.
+    pub(crate) fn panics(&self) -> (Vec<Panic>, u64) {
+        let panics = mem::take(&mut *lock(&self.panics));
+        (panics.first, panics.count)
+    }
+
+    /// One worker's life.
+    pub(crate) fn work<T: Send>(
+        &self,
+        place: usize,
+        role: Role,
+        driver: Driver<T, Shared>,
+        entry: &impl for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker),
+    ) -> WorkerReport {
+        let start = Instant::now();
+        let mut report = WorkerReport {
+            name: role.name,
+            serves: role.serves,
+            turns: 0,
+            sleeps: 0,
+            worked: Duration::ZERO,
+            lived: Duration::ZERO,
+        };
+        match role.core.map_or(Ok(()), pin) {
+            Ok(()) => self.turns(place, driver, entry, &mut report),
+            Err(error) => self.fail(RunError::Pin(error)),
+        }
+        self.lot.assign(place, Workloads::NONE);
+        *lock(&self.present) -= 1;
+        self.gone.notify_all();
+        // A worker that was not called, because this one was, looks again.
+        self.lot.call_all();
+        report.lived = start.elapsed();
+        report.worked = processor_time();
+        report
+    }
+
+    fn turns<T: Send>(
+        &self,
+        place: usize,
+        mut driver: Driver<T, Shared>,
+        entry: &impl for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker),
+        report: &mut WorkerReport,
+    ) {
+        let mut patience = Patience::new();
+        loop {
+            let phase = self.phase();
+            let worker = Worker::new(place, driver.serves(), phase != WORKING);
+            report.turns += 1;
+            let turn = AssertUnwindSafe(|| driver.turn(|cx| entry(cx, &worker)));
+            let progress = match catch_unwind(turn) {
+                Ok(Ok(progress)) => progress,
+                Ok(Err(fault)) => return self.fail(RunError::Fault(fault)),
+                Err(panic) => {
+                    self.note(&report.name, panic);
+                    Progress::More
+                }
+            };
+            if driver.is_stopped() {
+                self.enter(LEAVING);
+            }
+            if self.phase() == LEAVING {
+                return;
+            }
+            let watch = driver.watch();
+            if patience.wait(&watch, progress) {
+                let rest = Rest {
+                    watch,
+                    expects_more: worker.more.get(),
+                };
+                let slept = self.lot.park(place, &watch, || {
+                    self.stays_awake(place, phase, rest, &driver)
+                });
+                self.drain.rise(place);
+                report.sleeps += u64::from(slept);
+            }
+        }
+    }
+
+    /// Whether a worker, whose place is marked, has to look at the phase again before it sleeps. A change of the phase after
+    /// this ends the sleep.
+    fn stays_awake<T: Send>(
+        &self,
+        place: usize,
+        phase: u32,
+        rest: Rest,
+        driver: &Driver<T, Shared>,
+    ) -> bool {
+        // A drain that has begun since the turn did has not had a turn of this worker.
+        if self.phase() != phase {
+            return true;
+        }
+        if phase != DRAINING {
+            return false;
+        }
+        let is_over = self.drain.rest(place, rest, driver);
+        if is_over {
+            self.enter(LEAVING);
+        }
+        is_over
+    }
+
+    /// Notes a panic, and what it said.
+    pub(crate) fn note(&self, worker: &str, panic: Box<dyn Any + Send>) {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        discard(panic);
+        let panic = Panic {
+            worker: worker.to_string(),
+            message: text.unwrap_or_else(|| "a panic without a message".to_string()),
+        };
+        match self.on_panic {
+            OnPanic::GoOn => {
+                let mut panics = lock(&self.panics);
+                panics.count += 1;
+                if panics.first.len() < PANICS {
+                    panics.first.push(panic);
+                }
+            }
+            OnPanic::Stop => self.fail(RunError::Panicked(panic)),
+        }
+    }
+}
+
+/// Drops what a panic carries, which may panic itself.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // There is no end to what dropping this one may do, so it is leaked.
+        mem::forget(another);
+    }
+}
+
+fn pin(core: usize) -> io::Result<()> {
+    if core >= CpuSet::MAX_CPU {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    Ok(sched_setaffinity(None, &cores)?)
+}
+
+/// What this thread has had of a processor; workers are threads of their own.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// The worker that runs a turn.
+#[derive(Debug)]
+pub struct Worker {
+    index: usize,
+    serves: Workloads,
+    draining: bool,
+    more: Cell<bool>,
+}
+
+impl Worker {
+    pub(crate) fn new(index: usize, serves: Workloads, draining: bool) -> Self {
+        Worker {
+            index,
+            serves,
+            draining,
+            more: Cell::new(false),
+        }
+    }
+
+    /// Its number, from 0; the most specialised workers come first.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What it serves.
+    pub fn serves(&self) -> Workloads {
+        self.serves
+    }
+
+    /// Says that there is or may come work that has no state yet. A drain does not end before this worker has had a later
+    /// turn, to its end, without saying so; whatever other workers say.
+    ///
+    /// The worker may sleep meanwhile. What ends the expectation must ring a counter of its workloads, as a
+    /// [`queue`](fn@crate::queue) does for each item and when its last sender is dropped.
+    pub fn expect_more(&self) {
+        self.more.set(true);
+    }
+
+    /// Whether the workers are to end when nothing lives any more: the program should start nothing new.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+}
