@@ -39,7 +39,7 @@ impl Error for Stale {}
 pub enum SignalError<X> {
     /// The state has ended.
     Stale(X),
-    /// Somebody works on the state right now.
+    /// The state is locked right now: a closure or a hook works on it.
     Busy(X),
 }
 
@@ -65,14 +65,14 @@ impl<X> fmt::Display for SignalError<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SignalError::Stale(_) => "the state has ended",
-            SignalError::Busy(_) => "somebody works on the state",
+            SignalError::Busy(_) => "the state is locked",
         })
     }
 }
 
 impl<X> Error for SignalError<X> {}
 
-/// Somebody works on the parent right now. The result that was not delivered is inside.
+/// The parent is locked right now: a closure or a hook works on it. The result that was not delivered is inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Busy<R>(pub R);
 
@@ -84,7 +84,7 @@ impl<R> fmt::Debug for Busy<R> {
 
 impl<R> fmt::Display for Busy<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("somebody works on the parent")
+        f.write_str("the parent is locked")
     }
 }
 

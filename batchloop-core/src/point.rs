@@ -52,7 +52,7 @@ impl ProgramPoint {
     /// The same point, with smaller batches than the machine's.
     #[doc(hidden)]
     pub const fn with_at_most(mut self, count: usize) -> Self {
-        assert!(count > 0, "a point takes at least one state at a time");
+        assert!(count > 0, "`at_most` must be at least 1");
         self.at_most = NonZeroUsize::new(count);
         self
     }

@@ -27,7 +27,7 @@ impl Workload {
     ///
     /// From 6 on. In a `const` that is an error of the compiler.
     pub const fn custom(number: u8) -> Workload {
-        assert!(number < 6, "a program has six kinds of its own");
+        assert!(number < 6, "the number of a custom workload must be from 0 to 5");
         Workload(number + 2)
     }
 
