@@ -6,10 +6,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 use std::{error, fmt};
 
 use batchloop_core::{Events, Me, Step};
-use batchloop_eventfd::Registry;
+use batchloop_eventfd::{Deadlines, Registry};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
@@ -31,14 +32,27 @@ pub(crate) struct Origin {
 pub(crate) struct Network {
     pub(crate) origin: Origin,
     pub(crate) registry: Registry,
+    pub(crate) deadlines: Deadlines<'static>,
+    /// How long a call may take.
+    timeout: Duration,
+    /// The address that was the last to be there: the next calls begin with it.
+    reached: usize,
     buffer: Box<[u8]>,
 }
 
 impl Network {
-    pub(crate) fn new(origin: Origin, registry: Registry) -> Self {
+    pub(crate) fn new(
+        origin: Origin,
+        registry: Registry,
+        deadlines: Deadlines<'static>,
+        timeout: Duration,
+    ) -> Self {
         Network {
             origin,
             registry,
+            deadlines,
+            timeout,
+            reached: 0,
             buffer: vec![0; 64 * 1024].into(),
         }
     }
@@ -50,6 +64,9 @@ pub(crate) enum Failure {
     Refused,
     Reset,
     TimedOut,
+    /// Nobody listens at the port, and it was the local one by chance.
+    Itself,
+    NoPort,
     NameTooLong,
     Response(Fault),
     Io(io::Error),
@@ -61,6 +78,8 @@ impl fmt::Display for Failure {
             Failure::Refused => f.write_str("connection refused"),
             Failure::Reset => f.write_str("connection reset"),
             Failure::TimedOut => f.write_str("timed out"),
+            Failure::Itself => f.write_str("connection refused: it was one to itself"),
+            Failure::NoPort => f.write_str("no local port is left, or no local address fits"),
             Failure::NameTooLong => write!(f, "the job's name has over {MAX_NAME} bytes"),
             Failure::Response(fault) => fault.fmt(f),
             Failure::Io(error) => error.fmt(f),
@@ -76,6 +95,7 @@ impl From<io::Error> for Failure {
             io::ErrorKind::ConnectionRefused => Failure::Refused,
             io::ErrorKind::ConnectionReset => Failure::Reset,
             io::ErrorKind::TimedOut => Failure::TimedOut,
+            io::ErrorKind::AddrNotAvailable => Failure::NoPort,
             _ => Failure::Io(error),
         }
     }
@@ -87,23 +107,37 @@ impl From<Fault> for Failure {
     }
 }
 
+/// How far a phase has come.
+enum Done {
+    /// It is through.
+    All,
+    /// The socket has to become ready first.
+    Now,
+    /// The others have their turn first.
+    Enough,
+}
+
 /// The state of a call.
 pub(crate) struct Http {
     request: Vec<u8>,
     sent: usize,
-    /// Which of the host's addresses is tried.
+    /// When the call has failed at the latest.
+    until: Instant,
+    /// Which of the host's addresses is tried, and how many come after it.
     address: usize,
+    left: usize,
     /// Open from the first attempt to connect until the call has ended.
     socket: Option<TcpStream>,
+    /// How the connection has broken. What came before is still to be read.
+    broken: Option<Failure>,
     response: Response,
-    /// The deadline has passed: what cannot be done now has failed.
-    expired: bool,
     failure: Option<Failure>,
 }
 
 impl Http {
     /// A GET for the job of this name.
-    pub(crate) fn get(url: &Url, name: &[u8]) -> Self {
+    pub(crate) fn get(network: &Network, name: &[u8]) -> Self {
+        let Origin { url, addresses } = &network.origin;
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: batchloop-article\r\nAccept: */*\r\nConnection: close\r\n\r\n",
             url.target(name),
@@ -112,10 +146,12 @@ impl Http {
         Http {
             request: request.into_bytes(),
             sent: 0,
-            address: 0,
+            until: Instant::now() + network.timeout,
+            address: network.reached,
+            left: addresses.len(),
             socket: None,
+            broken: None,
             response: Response::new(),
-            expired: false,
             failure: (name.len() > MAX_NAME).then_some(Failure::NameTooLong),
         }
     }
@@ -125,172 +161,193 @@ impl Http {
         self.failure.as_ref().map_or(Ok(&self.response), Err)
     }
 
-    pub(crate) fn connect(&mut self, me: Me<Http>, network: &Network) -> Step {
-        self.attempt(me, |http| http.try_connect(me, network))
+    pub(crate) fn connect(&mut self, me: Me<Http>, network: &mut Network) -> Step {
+        self.attempt(me, network, Http::try_connect)
     }
 
-    pub(crate) fn send(&mut self, me: Me<Http>) -> Step {
-        self.attempt(me, Http::try_send)
+    pub(crate) fn send(&mut self, me: Me<Http>, network: &mut Network) -> Step {
+        self.attempt(me, network, |http, _, _| http.try_send())
     }
 
     pub(crate) fn receive(&mut self, me: Me<Http>, network: &mut Network) -> Step {
-        self.attempt(me, |http| http.try_receive(me, &mut network.buffer))
+        let step = self.attempt(me, network, |http, _, network| {
+            http.try_receive(&mut network.buffer)
+        });
+        if let Step::Next = step {
+            network.deadlines.cancel(me.token());
+        }
+        step
     }
 
+    /// The deadline is looked at where nothing can be done now, and not before: a call whose response has come does not
+    /// fail because this program was late to read it.
     fn attempt(
         &mut self,
         me: Me<Http>,
-        phase: impl FnOnce(&mut Http) -> Result<Step, Failure>,
+        network: &mut Network,
+        phase: impl FnOnce(&mut Http, Me<Http>, &mut Network) -> Result<Done, Failure>,
     ) -> Step {
         if self.failure.is_some() {
             return Step::Next;
         }
-        // Kept: an event is told once, and the phase that hears of it may be through.
-        self.expired |= me.events().contains(Events::DEADLINE);
-        match phase(self) {
-            Ok(Step::Wait) if self.expired => self.fail(Failure::TimedOut),
-            Ok(step) => step,
-            Err(failure) => self.fail(failure),
-        }
-    }
-
-    fn fail(&mut self, failure: Failure) -> Step {
+        let failure = match phase(self, me, network) {
+            Ok(Done::All) => return Step::Next,
+            Ok(Done::Now) if me.take(Events::DEADLINE).is_empty() => return Step::Wait,
+            Ok(Done::Now) => Failure::TimedOut,
+            Ok(Done::Enough) => {
+                let _ = me.waker().wake();
+                return Step::Wait;
+            }
+            Err(failure) => failure,
+        };
         self.socket = None;
         self.failure = Some(failure);
         Step::Next
     }
 
-    fn try_connect(&mut self, me: Me<Http>, network: &Network) -> Result<Step, Failure> {
-        let addresses = &network.origin.addresses;
+    /// Tries one address after the other; each has its share of the time that is left.
+    fn try_connect(&mut self, me: Me<Http>, network: &mut Network) -> Result<Done, Failure> {
         loop {
-            let address = &addresses[self.address];
-            let connected = match &self.socket {
-                // Asked again, `connect` tells what has become of the attempt.
-                Some(socket) => rustix::net::connect(socket, address).map_err(Into::into),
-                None => self.open(me, address, &network.registry),
+            let tried = match &self.socket {
+                None => self.open(me, network),
+                Some(socket) => is_connected(socket),
             };
-            let Err(error) = connected else {
-                return Ok(Step::Next);
-            };
-            match Errno::from_io_error(&error) {
-                Some(Errno::ISCONN) => return Ok(Step::Next),
-                Some(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => return Ok(Step::Wait),
-                _ if self.address + 1 < addresses.len() => {
-                    self.socket = None;
-                    self.address += 1;
+            let failure = match tried.or_else(|failure| self.has_answer(failure)) {
+                Ok(true) => {
+                    network.reached = self.address;
+                    network.deadlines.arm(me.token(), self.until);
+                    return Ok(Done::All);
                 }
-                _ => return Err(error.into()),
+                // The time of the last address is the call's.
+                Ok(false) if self.left == 0 || me.take(Events::DEADLINE).is_empty() => {
+                    return Ok(Done::Now);
+                }
+                Ok(false) => Failure::TimedOut,
+                Err(failure) => failure,
+            };
+            if self.left == 0 {
+                return Err(failure);
             }
+            self.socket = None;
+            self.address = (self.address + 1) % network.origin.addresses.len();
         }
     }
 
     /// Begins to connect, on a socket that neither blocks nor leaks into child processes.
-    fn open(&mut self, me: Me<Http>, to: &SocketAddr, registry: &Registry) -> io::Result<()> {
+    fn open(&mut self, me: Me<Http>, network: &mut Network) -> Result<bool, Failure> {
+        let now = Instant::now();
+        let share = self.until.saturating_duration_since(now) / self.left as u32;
+        self.left -= 1;
+        network.deadlines.arm(me.token(), now + share);
+        // What an earlier socket has said.
+        let _ = me.take(Events::READABLE | Events::WRITABLE | Events::CLOSED);
+        let to = &network.origin.addresses[self.address];
         let family = match to {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
         };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-        let socket = self.socket.insert(TcpStream::from(socket));
-        let connected = rustix::net::connect(&*socket, to);
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None);
+        let socket = self
+            .socket
+            .insert(TcpStream::from(socket.map_err(io::Error::from)?));
+        match rustix::net::connect(&*socket, to) {
+            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {}
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
         // Edge-triggered, and once: the phases try until they would block.
-        registry.add(&*socket, me.token())?;
-        Ok(connected?)
+        network.registry.add(&*socket, me.token())?;
+        is_connected(socket)
     }
 
-    fn try_send(&mut self) -> Result<Step, Failure> {
-        let Some(socket) = &mut self.socket else {
-            return Ok(Step::Next);
+    /// A connection that has been made and has broken since is good if there is an answer to read.
+    fn has_answer(&mut self, failure: Failure) -> Result<bool, Failure> {
+        let is_broken = match &failure {
+            Failure::Reset => true,
+            Failure::Io(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
         };
-        while self.sent < self.request.len() {
+        match &self.socket {
+            Some(socket) if is_broken && matches!(socket.peek(&mut [0]), Ok(1..)) => {
+                self.break_off(failure);
+                Ok(true)
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// Nothing more can be sent. Behind the end of what the server sends, a broken pipe is no harm; anything else says that
+    /// there is no more to come than what came before.
+    fn break_off(&mut self, failure: Failure) {
+        let is_harmless =
+            matches!(&failure, Failure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe);
+        if !is_harmless {
+            self.broken = Some(failure);
+        }
+        self.sent = self.request.len();
+    }
+
+    fn try_send(&mut self) -> Result<Done, Failure> {
+        while let Some(socket) = &mut self.socket
+            && self.sent < self.request.len()
+        {
             match socket.write(&self.request[self.sent..]) {
                 Ok(n) => self.sent += n,
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Ok(Step::Wait),
+                    io::ErrorKind::WouldBlock => return Ok(Done::Now),
                     io::ErrorKind::Interrupted => {}
-                    // The server wants no more of the request; it may have answered already.
-                    io::ErrorKind::BrokenPipe => break,
-                    _ => return Err(error.into()),
+                    // It may have answered already.
+                    _ => self.break_off(error.into()),
                 },
             }
         }
-        Ok(Step::Next)
+        Ok(Done::All)
     }
 
-    fn try_receive(&mut self, me: Me<Http>, buffer: &mut [u8]) -> Result<Step, Failure> {
+    fn try_receive(&mut self, buffer: &mut [u8]) -> Result<Done, Failure> {
         let Some(socket) = &mut self.socket else {
-            return Ok(Step::Next);
+            return Ok(Done::All);
         };
         for _ in 0..READS {
-            let complete = match socket.read(buffer) {
-                Ok(0) => self.response.close().map(|()| true)?,
-                Ok(n) => self.response.push(&buffer[..n])?,
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Ok(Step::Wait),
-                    io::ErrorKind::Interrupted => false,
-                    _ => return Err(error.into()),
-                },
+            let received = match socket.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                received => received,
             };
-            if complete {
+            let is_complete = match (received, self.broken.take()) {
+                (Ok(0), None) => self.response.close().map(|()| true)?,
+                (Ok(n @ 1..), broken) => {
+                    self.broken = broken;
+                    self.response.push(&buffer[..n])?
+                }
+                (_, Some(failure)) => return Err(failure),
+                (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Done::Now);
+                }
+                (Err(error), None) => return Err(error.into()),
+            };
+            if is_complete {
                 self.socket = None;
-                return Ok(Step::Next);
+                return Ok(Done::All);
             }
         }
         // There may be more to read, of which no edge will tell.
-        let _ = me.waker().wake();
-        Ok(Step::Wait)
+        Ok(Done::Enough)
+    }
+}
+
+/// Whether a socket that has begun to connect is connected.
+fn is_connected(socket: &TcpStream) -> Result<bool, Failure> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error.into());
+    }
+    match socket.peer_addr() {
+        // A port of the range that local ports are taken from can be its own.
+        Ok(peer) if peer == socket.local_addr()? => Err(Failure::Itself),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use batchloop_core::{Capacity, Machine};
-    use batchloop_eventfd::Multiplexer;
-
-    use super::*;
-    use crate::{make_http_calls, server};
-
-    /// Makes one call, on a machine whose states are nothing but calls.
-    fn status(addresses: Vec<SocketAddr>) -> Option<u16> {
-        let url = Url::parse("http://name/{}").expect("a URL");
-        let machine = Machine::<Http>::heap(Capacity::slots(1));
-        let mut multiplexer = Multiplexer::new().expect("a multiplexer");
-        let registry = multiplexer.add(machine).expect("no other bell");
-        let mut driver = machine.driver().expect("a driver");
-        let mut network = Network::new(Origin { url, addresses }, registry);
-        let call = Http::get(&network.origin.url, b"x");
-        machine.allocate(call).expect("a slot");
-        let mut status = None;
-        loop {
-            let turn = driver.turn(|cx| {
-                let calls = cx.arrivals();
-                make_http_calls(cx, calls, &mut network).advance(|http, _| {
-                    status = http.outcome().ok().map(Response::status);
-                    Step::Release
-                });
-            });
-            turn.expect("no fault");
-            if machine.live() == 0 {
-                break;
-            }
-            multiplexer.poll(&[driver.watch()], None).expect("polls");
-        }
-        status
-    }
-
-    #[test]
-    fn the_next_address_is_tried() {
-        // Bound, but not listening: nobody else can have its port meanwhile.
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let deaf = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None);
-        let deaf = TcpStream::from(deaf.expect("a socket"));
-        rustix::net::bind(&deaf, &any).expect("loopback");
-        let refuses = deaf.local_addr().expect("bound");
-        let serves = server::start().expect("a server");
-        assert_eq!(status(vec![refuses, serves]), Some(200));
-        assert_eq!(status(vec![refuses, refuses]), None);
-    }
-}
+mod tests;

@@ -11,6 +11,8 @@ pub(crate) const MAX_HEAD: usize = 16 * 1024;
 pub(crate) const MAX_BODY: usize = 16 * 1024 * 1024;
 /// How many fields a head or the trailers may have.
 const MAX_FIELDS: usize = 100;
+/// Where the minor version stands in `HTTP/1.1`.
+const MINOR_VERSION: usize = 7;
 /// How many bytes the line with a chunk's size and its extensions may have.
 const MAX_CHUNK_LINE: usize = 1024;
 
@@ -128,6 +130,13 @@ impl Response {
 
     fn head(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let (before, taken) = self.gather(bytes, self.head_budget);
+        self.unfold(before);
+        if self.pending.starts_with(b"HTTP/1.")
+            && let Some(minor @ b'2'..=b'9') = self.pending.get_mut(MINOR_VERSION)
+        {
+            // What a later version adds may be ignored: RFC 9110, section 2.5.
+            *minor = b'1';
+        }
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut head = httparse::Response::new(&mut fields);
         match head.parse(&self.pending).map_err(malformed)? {
@@ -209,6 +218,7 @@ impl Response {
 
     fn trailers(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let (before, taken) = self.gather(bytes, MAX_HEAD);
+        self.unfold(before);
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         match httparse::parse_headers(&self.pending, &mut fields).map_err(malformed)? {
             httparse::Status::Partial if self.pending.len() == MAX_HEAD => {
@@ -229,6 +239,25 @@ impl Response {
         let taken = bytes.len().min(limit - before);
         self.pending.extend_from_slice(&bytes[..taken]);
         (before, taken)
+    }
+
+    /// Puts spaces in place of a line end that goes on in the next line, as RFC 9112, section 5.2, has it for obsolete
+    /// folding. The end of the status line, and of a section, is none. All before `new` has been looked at, up to a line
+    /// end whose next line was not there.
+    fn unfold(&mut self, new: usize) {
+        for next in new.max(1)..self.pending.len() {
+            let (before, after) = self.pending.split_at(next);
+            let Some(line) = before.strip_suffix(b"\n") else {
+                continue;
+            };
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let ends_section = line.is_empty() || line.ends_with(b"\n");
+            let is_status = self.part == Part::Head && !line.contains(&b'\n');
+            if matches!(after[0], b' ' | b'\t') && !ends_section && !is_status {
+                let end = line.len();
+                self.pending[end..next].fill(b' ');
+            }
+        }
     }
 
     /// Appends to the body.

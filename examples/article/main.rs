@@ -21,15 +21,14 @@ mod queue;
 mod report;
 mod server;
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use batchloop_core::{Batch, Capacity, Context, Events, Handle, Machine, Step, Turn, field, point};
-use batchloop_eventfd::Multiplexer;
+use batchloop_core::{Batch, Capacity, Context, Machine, Step, Turn, field, point};
+use batchloop_eventfd::{Deadlines, Multiplexer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 
@@ -37,6 +36,9 @@ use crate::call::{Http, Network, Origin};
 use crate::options::{Command, Options, Url};
 use crate::queue::Queue;
 use crate::report::{Digested, Report, note};
+
+/// How exact time-outs are: those that lie closer together come together.
+const RESOLUTION: Duration = Duration::from_millis(1);
 
 /// The state of one job.
 struct Foo {
@@ -47,7 +49,6 @@ struct Foo {
 /// What the entry point works on beside the states.
 struct Service {
     queue: Queue,
-    deadlines: Deadlines,
     network: Network,
     report: Report,
 }
@@ -58,8 +59,8 @@ fn entry(cx: &mut Turn<'_, Foo>, service: &mut Service) {
     while let Ok(slot) = cx.reserve()
         && let Some(name) = service.queue.pop()
     {
-        let http = Http::get(&service.network.origin.url, &name);
-        service.deadlines.push(slot.commit(Foo { name, http }));
+        let http = Http::get(&service.network, &name);
+        slot.commit(Foo { name, http });
     }
     let entered = cx.arrivals();
 
@@ -92,41 +93,9 @@ fn make_http_calls<'t>(
         .advance(|http, me| http.connect(me, network));
     let sent = cx
         .stage(point!("send"), connected)
-        .advance(|http, me| http.send(me));
+        .advance(|http, me| http.send(me, network));
     cx.stage(point!("receive"), sent)
         .advance(|http, me| http.receive(me, network))
-}
-
-/// When the jobs time out. All have the same time, so the first to begin is the first to be due.
-struct Deadlines {
-    timeout: Duration,
-    due: VecDeque<(Instant, Handle<Foo>)>,
-}
-
-impl Deadlines {
-    fn push(&mut self, job: Handle<Foo>) {
-        self.due.push_back((Instant::now() + self.timeout, job));
-    }
-
-    /// When to wake up for the next job that still runs.
-    fn next(&mut self, machine: &Machine<Foo>) -> Option<Instant> {
-        while let Some(&(when, job)) = self.due.front() {
-            if machine.is_live(job) {
-                return Some(when);
-            }
-            self.due.pop_front();
-        }
-        None
-    }
-
-    /// Tells the jobs that are due.
-    fn expire(&mut self, machine: &Machine<Foo>) {
-        let now = Instant::now();
-        while let Some((_, job)) = self.due.pop_front_if(|(when, _)| *when <= now) {
-            // A job that has ended meanwhile needs to know nothing.
-            let _ = machine.post(job, Events::DEADLINE);
-        }
-    }
 }
 
 /// The driver loop. Tells whether every job ended in a result.
@@ -134,15 +103,12 @@ fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
     let machine = Machine::<Foo>::heap(Capacity::slots(slots(options)).points(3).scopes(1));
     let mut multiplexer = Multiplexer::new()?;
     let registry = multiplexer.add(machine)?;
+    let deadlines = Deadlines::heap(machine.capacity(), RESOLUTION);
     let queue = Queue::new(options.source, machine.counter())?;
     let mut service = Service {
         report: Report::new(queue.total()),
         queue,
-        deadlines: Deadlines {
-            timeout: options.timeout,
-            due: VecDeque::new(),
-        },
-        network: Network::new(origin, registry),
+        network: Network::new(origin, registry, deadlines, options.timeout),
     };
     let mut driver = machine.driver()?;
     loop {
@@ -151,9 +117,9 @@ fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
         if service.queue.is_drained() && machine.live() == 0 {
             break;
         }
-        let wake_up = service.deadlines.next(&machine);
-        multiplexer.poll(&[driver.watch()], wake_up)?;
-        service.deadlines.expire(&machine);
+        let deadlines = &mut service.network.deadlines;
+        multiplexer.poll(&[driver.watch()], deadlines.next())?;
+        deadlines.expire(Instant::now(), &machine);
     }
     service.report.clear();
     note(format_args!("{}\n", service.report));
@@ -195,9 +161,14 @@ fn origin(options: &Options) -> Result<Origin, String> {
         }
     };
     let addresses = (url.host.as_str(), url.port).to_socket_addrs();
-    let addresses: Vec<SocketAddr> = addresses
-        .map_err(|error| format!("--url: {}: {error}", url.host))?
-        .collect();
+    let found = addresses.map_err(|error| format!("--url: {}: {error}", url.host))?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        // Each has a share of the time, and one.
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
     if addresses.is_empty() {
         return Err(format!("--url: {} has no address", url.host));
     }

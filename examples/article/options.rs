@@ -17,7 +17,7 @@ Options:
   --url URL        http://HOST[:PORT][/PATH][?QUERY], in which {} stands for the job's name
                    (default: a small server that the program starts on the loopback interface)
   --concurrency N  at most so many jobs at once (default 256)
-  --timeout S      seconds after which a job fails (default 5)
+  --timeout S      seconds after which a job fails (default 5); the addresses of a host share them
   --help           this text
 
 Exit status: 0 if every job ended in a result, 1 if not, 2 if the options are wrong.

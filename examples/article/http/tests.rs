@@ -118,6 +118,73 @@ fn chunks_make_up_the_body() {
 }
 
 #[test]
+fn a_folded_field_is_one_line() {
+    for fold in [" ", "\t", "  \t ", " \r\n ", "\t\r\n\r\n ", " \n\t"] {
+        let line = |before: &str, after: &str| format!("{before}\r\n{fold}{after}\r\n");
+        // An empty line is the end of a head, and not a part of a field.
+        let ends = fold.contains("\r\n\r\n");
+        let head = |fields: &[String]| format!("HTTP/1.1 200 OK\r\n{}", fields.concat());
+        let length = String::from("Content-Length: 2\r\n\r\nok");
+        let folded = head(&[line("X-A: b", "c: d"), length.clone()]);
+        assert_eq!(
+            received(folded.as_bytes()).is_ok_and(|(_, body)| body == b"ok"),
+            !ends
+        );
+        if ends {
+            continue;
+        }
+        let folded = head(&[line("Content-Length:", "2"), "\r\nok".into()]);
+        assert_eq!(body(folded.as_bytes()), b"ok");
+        let folded = head(&[line("Content-Length: 2,", "2"), "\r\nok".into()]);
+        assert_eq!(body(folded.as_bytes()), b"ok");
+        let folded = head(&[
+            line("Transfer-Encoding:", "chunked"),
+            format!("\r\n2\r\nok\r\n0\r\n{}\r\n", line("X-A: b", "c")),
+        ]);
+        assert_eq!(body(folded.as_bytes()), b"ok");
+
+        // Two words are not one, and what stands in a fold is no field.
+        let folded = head(&[line("Content-Length: 1", "0"), "\r\n0123456789".into()]);
+        assert_eq!(
+            received(folded.as_bytes()),
+            Err(Fault::Malformed("invalid Content-Length"))
+        );
+        let hidden = head(&[line("X-A: b", "Content-Length: 9"), length.clone()]);
+        assert_eq!(body(hidden.as_bytes()), b"ok");
+        // There is no field yet that could go on.
+        let early = head(&[format!("{fold}X-A: b\r\n"), length]);
+        assert!(matches!(
+            received(early.as_bytes()),
+            Err(Fault::Malformed(_))
+        ));
+    }
+    // A body may begin as a fold does.
+    assert_eq!(
+        body(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n ok\n"),
+        b" ok\n"
+    );
+    assert_eq!(
+        body(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n\tok\r\n x"),
+        b"\tok\r\n x"
+    );
+}
+
+#[test]
+fn a_later_minor_version_is_read_as_the_one_that_is_known() {
+    assert_eq!(
+        received(b"HTTP/1.2 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+        Ok((200, b"ok".to_vec()))
+    );
+    for other in [
+        &b"HTTP/1.12 200 OK\r\n\r\n"[..],
+        b"HTTP/3.1 200 OK\r\n\r\n",
+        b"HTTP/1.x 200 OK\r\n\r\n",
+    ] {
+        assert!(matches!(received(other), Err(Fault::Malformed(_))));
+    }
+}
+
+#[test]
 fn an_early_end_is_truncation() {
     let counted = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
     let chunked =
