@@ -183,8 +183,10 @@ impl<A: Access, T, F: FnMut(&mut T, &mut Leaf)> Walk<'_, A, T, F> {
         let mut left = bits & self.before_start(spot);
         if bits != left {
             left |= match spot.level() {
-                0 => self.slots(spot, bits & !left),
-                _ => self.words(spot, bits & !left),
+                // SAFETY: R5: the bits were in the word.
+                0 => unsafe { self.slots(spot, bits & !left) },
+                // SAFETY: R5: as above.
+                _ => unsafe { self.words(spot, bits & !left) },
             };
         }
         if left != 0 {
@@ -194,8 +196,12 @@ impl<A: Access, T, F: FnMut(&mut T, &mut Leaf)> Walk<'_, A, T, F> {
     }
 
     /// The slots of a leaf. Returns the bits that stay.
+    ///
+    /// # Safety
+    ///
+    /// R5: the bits were found in this word of the set.
     #[inline(always)]
-    fn slots(&mut self, spot: Spot, bits: usize) -> usize {
+    unsafe fn slots(&mut self, spot: Spot, bits: usize) -> usize {
         // SAFETY: R5: the bits of an active set are those of slots.
         let mut leaf = unsafe { Leaf::new_unchecked(spot, bits) };
         (self.accept)(&mut self.taken, &mut leaf);
@@ -207,8 +213,12 @@ impl<A: Access, T, F: FnMut(&mut T, &mut Leaf)> Walk<'_, A, T, F> {
     }
 
     /// The words below that the bits of a word stand for. Returns the bits that stay.
+    ///
+    /// # Safety
+    ///
+    /// As [`slots`](Self::slots).
     #[inline(always)]
-    fn words(&mut self, spot: Spot, mut bits: usize) -> usize {
+    unsafe fn words(&mut self, spot: Spot, mut bits: usize) -> usize {
         let mut left = 0;
         while bits != 0 {
             let bit = bits.trailing_zeros() as usize;

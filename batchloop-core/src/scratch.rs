@@ -241,17 +241,24 @@ impl Scratch {
         if room.filled == 0 {
             return Segment::EMPTY;
         }
-        self.push(room.start, room.filled, from)
+        // SAFETY: R5: it is the beginning of the room.
+        unsafe { self.push(room.start, room.filled, from) }
     }
 
     /// A segment above all others, if there is room for so many indices.
     pub(crate) fn extend(&self, len: usize) -> Option<Segment> {
-        let fits = len > 0 && len <= self.free();
-        fits.then(|| self.push(self.top.get(), len, SetId::ENTRANCE))
+        if len == 0 || len > self.free() {
+            return None;
+        }
+        // SAFETY: R5: so many are free.
+        Some(unsafe { self.push(self.top.get(), len, SetId::ENTRANCE) })
     }
 
+    /// # Safety
+    ///
+    /// R5: there are so many cells from `start` on.
     #[inline(always)]
-    fn push(&self, start: usize, len: usize, from: SetId) -> Segment {
+    unsafe fn push(&self, start: usize, len: usize, from: SetId) -> Segment {
         self.top.set(start + len);
         self.segments.set(self.segments.get() + 1);
         Segment {

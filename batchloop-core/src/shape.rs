@@ -77,7 +77,10 @@ impl<U> Clone for Offset<U> {
 impl<U> Copy for Offset<U> {}
 
 impl<U> Offset<U> {
-    fn new(bytes: u32) -> Self {
+    /// # Safety
+    ///
+    /// R6: so far into the states of the machine that it is used with lies a `U`.
+    unsafe fn new(bytes: u32) -> Self {
         Offset {
             bytes,
             value: PhantomData,
@@ -111,7 +114,8 @@ impl<T: 'static> Path<T> {
     pub(crate) fn whole<A: Access>(_machine: &Machine<T, A>) -> Self {
         Path {
             shape: Shape::WHOLE,
-            offset: Offset::new(0),
+            // SAFETY: R6: the machine's states are `T`s.
+            offset: unsafe { Offset::new(0) },
         }
     }
 }
@@ -198,7 +202,9 @@ impl Frame {
             Some(shape) => shape,
             None => self.intern(path.shape, field.info)?,
         };
-        let offset = Offset::new(path.offset.bytes + field.info.offset());
+        let bytes = path.offset.bytes + field.info.offset();
+        // SAFETY: R6: so far into each `U` lies a `V`.
+        let offset = unsafe { Offset::new(bytes) };
         Ok(Path { shape, offset })
     }
 
@@ -234,7 +240,8 @@ impl Frame {
         let bytes = path.offset.bytes;
         last.same(field.info).then(|| Path {
             shape,
-            offset: Offset::new(bytes - field.info.offset()),
+            // SAFETY: R6: the `U` was found by this field of a `C`.
+            offset: unsafe { Offset::new(bytes - field.info.offset()) },
         })
     }
 
@@ -244,7 +251,8 @@ impl Frame {
         let found = last.map_or(self.state.id, |(field, _)| field.field);
         (found == TypeId::of::<U>()).then(|| Path {
             shape,
-            offset: Offset::new(self.offset_of(shape)),
+            // SAFETY: R6: the types are the same.
+            offset: unsafe { Offset::new(self.offset_of(shape)) },
         })
     }
 

@@ -174,6 +174,176 @@ fn unsafe_stays_in_the_listed_files() {
     assert_tidy(complaints);
 }
 
+/// What looks at no limit: the caller of each must know that it is kept.
+const UNCHECKED: [&str; 11] = [
+    "_unchecked",
+    ".add(",
+    ".sub(",
+    ".offset(",
+    ".byte_add(",
+    ".byte_sub(",
+    "from_raw_parts",
+    "assume_init",
+    "transmute",
+    "from_exposed_addr",
+    "with_exposed_provenance",
+];
+
+/// Types that any caller can make up a value of.
+const MADE_UP: [&str; 12] = [
+    "usize",
+    "u64",
+    "u32",
+    "u16",
+    "u8",
+    "isize",
+    "i64",
+    "i32",
+    "i16",
+    "i8",
+    "Range<usize>",
+    "Range<u32>",
+];
+
+/// A function: its head up to the brace, and what stands between the braces.
+struct Function {
+    /// The number of its first line, from 1.
+    line: usize,
+    head: String,
+    body: String,
+}
+
+impl Function {
+    /// All functions with a body, in the order of their heads; those inside of others too.
+    fn all(source: &Source) -> Vec<Self> {
+        let lines: Vec<&str> = source.lines().into_iter().map(code).collect();
+        let mut functions = Vec::new();
+        for (at, line) in lines.iter().enumerate() {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            if !has_word(line, "fn") || line.trim_start().starts_with("type ") {
+                continue;
+            }
+            let rest = &lines[at..];
+            let opens = rest
+                .iter()
+                .position(|line| line.trim_end().ends_with(['{', ';']));
+            let end = format!("{indent}}}");
+            let closes = rest.iter().position(|line| line.trim_end() == end);
+            if let (Some(opens), Some(closes)) = (opens, closes)
+                && rest[opens].trim_end().ends_with('{')
+                && opens < closes
+            {
+                functions.push(Function {
+                    line: at + 1,
+                    head: rest[..=opens].join(" "),
+                    body: rest[opens + 1..closes].join("\n"),
+                });
+            }
+        }
+        functions
+    }
+
+    fn is_safe(&self) -> bool {
+        !self.head.contains("unsafe fn")
+    }
+
+    /// The parameters that are numbers or pointers.
+    fn made_up(&self) -> Vec<(&str, bool)> {
+        let parameters = self.head.split_once('(').map_or("", |(_, rest)| rest);
+        let typed = parameters.split(',').filter_map(|one| one.split_once(':'));
+        typed
+            .filter_map(|(name, kind)| {
+                let name = name.trim().trim_start_matches("mut ");
+                let kind = kind.split(')').next().unwrap_or(kind).trim();
+                let is_pointer = kind.starts_with("*const ") || kind.starts_with("*mut ");
+                (is_pointer || MADE_UP.contains(&kind)).then_some((name, is_pointer))
+            })
+            .collect()
+    }
+
+    /// The blocks of unsafe code, each with what stands before it.
+    fn unsafe_blocks(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.body.match_indices("unsafe {").map(|(at, _)| {
+            let block = &self.body[at..];
+            let mut depth = 0;
+            let end = block.find(|c| {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                depth == 0 && c == '}'
+            });
+            (&self.body[..at], &block[..end.unwrap_or(block.len())])
+        })
+    }
+
+    /// What of its parameters it passes on to what looks at no limit, and has not looked at itself.
+    fn passes_on(&self) -> Option<&str> {
+        let made_up = self.made_up();
+        self.unsafe_blocks().find_map(|(before, block)| {
+            let unchecked = UNCHECKED.iter().any(|text| block.contains(text));
+            let (name, _) = made_up.iter().find(|(name, is_pointer)| {
+                let compares = [" >= ", " > ", " < ", " <= "]
+                    .iter()
+                    .any(|sign| before.contains(&format!("if {name}{sign}")));
+                (*is_pointer || unchecked) && has_word(block, name) && !compares
+            })?;
+            Some(*name)
+        })
+    }
+}
+
+/// A safe function must be impossible to misuse, even inside its crate.
+#[test]
+fn no_safe_function_takes_a_number_of_its_caller_unchecked() {
+    let mut complaints = Vec::new();
+    for source in sources().iter().filter(|source| source.is_library()) {
+        for function in Function::all(source).iter().filter(|it| it.is_safe()) {
+            if let Some(name) = function.passes_on() {
+                let Function { line, head, .. } = function;
+                complaints.push(format!(
+                    "{}:{line}: `{name}` in {}",
+                    source.path,
+                    head.trim()
+                ));
+            }
+        }
+    }
+    assert_tidy(complaints);
+}
+
+/// What the test above looks for, in functions that were there once or might be.
+#[test]
+fn a_number_that_is_passed_on_is_found() {
+    let found = |text: &str| {
+        let source = Source {
+            path: "batchloop-core/src/frame.rs".to_string(),
+            text: text.to_string(),
+        };
+        let functions = Function::all(&source);
+        assert_eq!(functions.len(), 1, "{text}");
+        functions[0].is_safe() && functions[0].passes_on().is_some()
+    };
+    let at = "    fn at(self, index: usize) -> &'a T {\n        unsafe { self.0.get_unchecked(index) }\n    }\n";
+    assert!(found(at));
+    assert!(!found(&at.replace("fn at", "unsafe fn at")));
+    assert!(!found(&at.replace("usize", "SlotId")));
+    let compared = at.replace(
+        "        unsafe",
+        "        if index >= self.0.len() {\n            return;\n        }\n        unsafe",
+    );
+    assert!(!found(&compared));
+    let part = at.replace("index: usize", "index: Range<usize>");
+    assert!(found(&part));
+    let payload = at.replace("self.0.get_unchecked(index)", "self.base.add(8 * index)");
+    assert!(found(&payload));
+    assert!(found(
+        &payload.replace("unsafe { ", "unsafe {\n            ")
+    ));
+    let pointer = "fn drop_it(payload: *mut u8) {\n    unsafe { drop(*payload) }\n}\n";
+    assert!(found(pointer));
+    let claimed =
+        "fn given(number: u16) -> Self {\n    unsafe { SlotId::new_unchecked(number.into()) }\n}\n";
+    assert!(found(claimed));
+}
+
 /// The comment that stands directly above a line, attributes aside.
 fn comment_above(lines: &[&str], at: usize) -> String {
     let mut comment: Vec<&str> = lines[..at]
