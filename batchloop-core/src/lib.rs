@@ -131,6 +131,10 @@
 #[cfg(any(test, loom))]
 extern crate std;
 
+/// For the macros, which stand where anything may be called `core`.
+#[doc(hidden)]
+pub extern crate core as __core;
+
 /// `Debug` for types whose contents are nobody's business.
 macro_rules! opaque_debug {
     ($($name:ident $(<$($parameter:ident),*>)?),*) => {$(
@@ -211,7 +215,7 @@ pub use point::ProgramPoint;
 pub use position::Position;
 pub use project::Field;
 #[doc(hidden)]
-pub use project::{FieldInfo, FieldName};
+pub use project::FieldAt;
 pub use scratch::Index;
 #[cfg(not(loom))]
 pub use storage::{Home, Storage};

@@ -118,27 +118,27 @@ impl fmt::Display for ProgramPoint {
 #[macro_export]
 macro_rules! point {
     () => {
-        $crate::point!(@ ::core::option::Option::None)
+        $crate::point!(@ $crate::__core::option::Option::None)
     };
     ($name:literal) => {
-        $crate::point!(@ ::core::option::Option::Some($name))
+        $crate::point!(@ $crate::__core::option::Option::Some($name))
     };
     ($name:literal, $workload:expr) => {
-        $crate::point!(@ ::core::option::Option::Some($name), with_workload($workload))
+        $crate::point!(@ $crate::__core::option::Option::Some($name), with_workload($workload))
     };
     ($name:literal, $workload:expr, at_most: $count:expr) => {
         $crate::point!(
-            @ ::core::option::Option::Some($name), with_workload($workload), with_at_most($count)
+            @ $crate::__core::option::Option::Some($name), with_workload($workload), with_at_most($count)
         )
     };
     (@ $name:expr $(, $method:ident($argument:expr))*) => {{
-        static POINT: $crate::ProgramPoint = $crate::ProgramPoint::new(
+        static BATCHLOOP_POINT: $crate::ProgramPoint = $crate::ProgramPoint::new(
             $name,
-            ::core::module_path!(),
-            ::core::file!(),
-            ::core::line!(),
-            ::core::column!(),
+            $crate::__core::module_path!(),
+            $crate::__core::file!(),
+            $crate::__core::line!(),
+            $crate::__core::column!(),
         )$(.$method($argument))*;
-        &POINT
+        &BATCHLOOP_POINT
     }};
 }

@@ -24,15 +24,13 @@ impl<C, U> fmt::Debug for Field<C, U> {
     }
 }
 
-#[doc(hidden)]
-pub struct FieldInfo {
-    pub(crate) container: TypeId,
+/// A field, without its types.
+pub(crate) struct FieldInfo {
+    container: TypeId,
     pub(crate) field: TypeId,
     offset: u32,
     pub(crate) name: &'static str,
 }
-
-opaque_debug!(FieldInfo);
 
 impl FieldInfo {
     #[inline(always)]
@@ -48,34 +46,47 @@ impl FieldInfo {
     }
 }
 
-/// What the macro knows of a field besides its types.
+/// What [`field!`](crate::field) makes, once for each place where it stands.
 #[doc(hidden)]
-pub trait FieldName {
-    const OFFSET: usize;
-    const NAME: &'static str;
+pub struct FieldAt<C, U> {
+    info: FieldInfo,
+    container: PhantomData<fn(C) -> C>,
+    field: PhantomData<fn(U) -> U>,
 }
 
-impl<C: 'static, U: 'static> Field<C, U> {
+opaque_debug!(FieldAt<C, U>);
+
+impl<C: 'static, U: 'static> FieldAt<C, U> {
     /// # Safety
     ///
-    /// `N::OFFSET` is the offset in `C` of a field of type `U`: R6.
+    /// R6: `offset` is that of a field of type `U` in `C`.
     #[doc(hidden)]
-    pub const unsafe fn new<N: FieldName + Copy>(_name: N, _place: fn(&mut C) -> *mut U) -> Self {
-        Field {
-            info: const {
-                &FieldInfo {
-                    container: TypeId::of::<C>(),
-                    field: TypeId::of::<U>(),
-                    offset: {
-                        assert!(
-                            size_of::<C>() <= u32::MAX as usize,
-                            "a state with fields to project to has 4 GiB or more"
-                        );
-                        N::OFFSET as u32
-                    },
-                    name: N::NAME,
-                }
+    pub const unsafe fn new(
+        offset: usize,
+        name: &'static str,
+        _place: fn(&mut C) -> *mut U,
+    ) -> Self {
+        // The offsets of fields inside of fields add up to no more than the size of the whole.
+        assert!(
+            size_of::<C>() as u64 <= u32::MAX as u64,
+            "the state is too large to project to its fields: they must lie in its first 4 GiB"
+        );
+        FieldAt {
+            info: FieldInfo {
+                container: TypeId::of::<C>(),
+                field: TypeId::of::<U>(),
+                offset: offset as u32,
+                name,
             },
+            container: PhantomData,
+            field: PhantomData,
+        }
+    }
+
+    #[doc(hidden)]
+    pub const fn field(&'static self) -> Field<C, U> {
+        Field {
+            info: &self.info,
             container: PhantomData,
             field: PhantomData,
         }
@@ -84,29 +95,44 @@ impl<C: 'static, U: 'static> Field<C, U> {
 
 /// Names a field of a state: `field!(Foo, http)`, for [`Batch::project`](crate::Batch::project).
 ///
+/// The container may be any type, `Self` and generic ones too, and the field one of a tuple, or a field of a field:
+/// `field!(Self, http)`, `field!(Retry<Call>, call)`, `field!((u32, Call), 1)`, `field!(Foo, http.call)`.
+///
 /// The field must be one that safe code can borrow: not one of a union, nor one of a packed struct that may be
-/// unaligned.
+/// unaligned. A container of 4 GiB or more is an error when the program is compiled:
+///
+/// ```compile_fail,E0080
+/// # use batchloop_core::*;
+/// struct Huge { room: [u8; 1 << 32], reply: u8 }
+///
+/// fn entry(cx: &mut Turn<'_, Huge>) {
+///     let replies = cx.arrivals().project(field!(Huge, reply));
+///     replies.release();
+/// }
+/// # let machine: Machine<Huge> = Machine::heap(Capacity::slots(1));
+/// # machine.driver().unwrap().turn(entry).unwrap();
+/// ```
 #[macro_export]
 macro_rules! field {
-    ($container:ty, $field:tt) => {{
-        #[derive(Clone, Copy)]
-        struct Name;
-        impl $crate::FieldName for Name {
-            const OFFSET: usize = ::core::mem::offset_of!($container, $field);
-            const NAME: &'static str = ::core::concat!(
-                ::core::stringify!($container),
-                ".",
-                ::core::stringify!($field)
-            );
+    ($container:ty, $($field:tt)+) => {
+        const {
+            // Safe code, so that the compiler refuses what a batch could not give a closure either. The reference is not
+            // coerced before it is followed, and `*mut` is invariant, so the type is the field's own.
+            let batchloop_place: fn(&mut $container) -> *mut _ =
+                |batchloop_container| &raw mut *&mut batchloop_container.$($field)+;
+            // SAFETY: R6: the offset and the place are of the same field.
+            &unsafe {
+                $crate::FieldAt::<$container, _>::new(
+                    $crate::__core::mem::offset_of!($container, $($field)+),
+                    $crate::__core::concat!(
+                        $crate::__core::stringify!($container),
+                        ".",
+                        $crate::__core::stringify!($($field)+)
+                    ),
+                    batchloop_place,
+                )
+            }
         }
-        // Safe code, so that the compiler refuses what a batch could not give a closure either. The borrow has a line
-        // of its own: there it is not coerced, and `*mut` is invariant, so the type is the field's own.
-        let place = |container: &mut $container| {
-            let field = &mut container.$field;
-            &raw mut *field
-        };
-        // SAFETY: R6: the offset and the place are of the same field.
-        let field: $crate::Field<$container, _> = unsafe { $crate::Field::new(Name, place) };
-        field
-    }};
+        .field()
+    };
 }
