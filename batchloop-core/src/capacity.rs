@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::{
-    access::Word, bitmap::Geometry, frame::FrameCell, lineage::Kin, scratch::Index, task::TaskCell,
-    trie::Node, watch::Shard,
+    bitmap::Geometry,
+    layout::{Counts, Width},
 };
 
 /// What happens when the version of a slot has gone round.
@@ -27,6 +27,9 @@ pub enum Wrap {
 /// | `scopes` | [`Fault::ScopesExhausted`](crate::Fault); the states stay where they were |
 /// | `batch` | what does not fit stays active, and the turn says [`Progress::More`](crate::Progress) |
 /// | `drivers` | [`DriversTaken`](crate::DriversTaken) |
+///
+/// Limits that ask for more memory than the target can address do not make a machine: a wrong `static` does not compile,
+/// and [`Machine::heap`](crate::Machine::heap) panics with the name of the limit.
 ///
 /// ```
 /// use batchloop_core::Capacity;
@@ -193,56 +196,85 @@ impl Capacity {
         Geometry::of(self.slots)
     }
 
+    /// Bitmaps that belong to no point: of the free slots, the inbox, the withdrawn deadlines, and the entrance.
+    pub(crate) const SETS_BESIDE_POINTS: usize = 4;
+
+    /// # Panics
+    ///
+    /// If one of the parts is larger than what the target can address, with the name of the limit.
+    #[track_caller]
+    const fn counted(&self) -> Counts {
+        match self.counts(Width::HERE) {
+            Ok(counts) => counts,
+            Err(error) => panic!("{}", error.message()),
+        }
+    }
+
     /// How many elements [`Parts::sets`](crate::Parts) needs: the free set, the inbox, the withdrawn deadlines, the
     /// entrance and the points.
+    ///
+    /// # Panics
+    ///
+    /// If one of the parts is larger than what the target can address, as with all of these methods.
+    #[track_caller]
     pub const fn set_words(&self) -> usize {
-        (4 + self.points) * self.geometry().words()
+        self.counted().set_words as usize
     }
 
     /// How many elements [`Parts::nodes`](crate::Parts) needs: the root, the scopes and the points.
+    #[track_caller]
     pub const fn nodes(&self) -> usize {
-        1 + self.points + self.scopes
+        self.counted().nodes as usize
     }
 
     /// How many elements [`Parts::kin`](crate::Parts) needs.
+    #[track_caller]
     pub const fn kin(&self) -> usize {
-        if self.parents { self.slots } else { 0 }
+        self.counted().kin as usize
     }
 
     /// How many elements [`Parts::tasks`](crate::Parts) needs.
+    #[track_caller]
     pub const fn task_cells(&self) -> usize {
-        if self.tasks { self.slots } else { 0 }
+        self.counted().task_cells as usize
     }
 
     /// How many elements [`Parts::shards`](crate::Parts) needs.
+    #[track_caller]
     pub const fn shards(&self) -> usize {
-        self.workloads - 1
+        self.counted().shards as usize
     }
 
     /// How many elements [`Parts::scratch`](crate::Parts) needs: for each driver two batches, so that one can be
     /// sorted beside another, and one index for each point, so that each point moves in each turn.
+    #[track_caller]
     pub const fn scratch(&self) -> usize {
-        self.drivers * self.scratch_of_driver()
+        self.counted().scratch as usize
     }
 
+    /// Below 2³²: a batch is at most 2³⁰.
     pub(crate) const fn scratch_of_driver(&self) -> usize {
         2 * self.batch + self.points + 1
     }
 
     /// What a machine of these limits takes, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than the target can address, with the name of the limit. In a `const` that is an error of the
+    /// compiler.
+    #[track_caller]
     pub const fn footprint<T>(&self) -> Footprint {
-        let bookkeeping = self.slots * (size_of::<Word>() + size_of::<crate::storage::Place>())
-            + self.set_words() * size_of::<Word>()
-            + self.task_cells() * size_of::<TaskCell>();
+        let bytes = match self.bytes(size_of::<T>(), Width::HERE) {
+            Ok(bytes) => bytes,
+            Err(error) => panic!("{}", error.message()),
+        };
         Footprint {
             slots: self.slots,
-            payloads: self.slots * size_of::<T>(),
-            bookkeeping,
-            parents: self.kin() * size_of::<Kin>(),
-            fixed: size_of::<FrameCell>()
-                + self.nodes() * size_of::<Node>()
-                + self.shards() * size_of::<Shard>()
-                + self.scratch() * size_of::<Index>(),
+            payloads: bytes.payloads as usize,
+            bookkeeping: bytes.bookkeeping as usize,
+            parents: bytes.parents as usize,
+            fixed: bytes.fixed as usize,
         }
     }
 }
@@ -263,22 +295,27 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// All of it.
+    /// All of it. It stays at `usize::MAX` where the fields, which are anybody's to set, come to more.
     pub const fn total(&self) -> usize {
-        self.payloads + self.bookkeeping + self.parents + self.fixed
+        self.payloads
+            .saturating_add(self.bookkeeping)
+            .saturating_add(self.parents)
+            .saturating_add(self.fixed)
     }
 }
 
 impl fmt::Display for Footprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = self.bookkeeping * 100 / self.slots;
+        // For the rest, 64 bits are enough: it is less than the slots.
+        let (whole, rest) = (self.bookkeeping / self.slots, self.bookkeeping % self.slots);
+        let hundredths = rest as u64 * 100 / self.slots as u64;
         write!(
             f,
             "{} slots: {} B of states, {}.{:02} B a slot beside them, {} B of parents, {} B fixed, {} B in all",
             self.slots,
             self.payloads,
-            hundredths / 100,
-            hundredths % 100,
+            whole,
+            hundredths,
             self.parents,
             self.fixed,
             self.total()

@@ -71,7 +71,8 @@ impl<T: 'static, A: Admits<T>> Machine<T, A> {
     ///
     /// # Panics
     ///
-    /// As the allocator does, where there is no memory.
+    /// With the name of the limit, if `capacity` asks for more than the target can address; and as the allocator does,
+    /// where there is no memory.
     ///
     /// ```
     /// use batchloop_core::{Capacity, Machine};
@@ -79,7 +80,10 @@ impl<T: 'static, A: Admits<T>> Machine<T, A> {
     /// let hello = machine.allocate("hello".to_string()).unwrap();
     /// assert!(machine.is_live(hello));
     /// ```
+    #[track_caller]
     pub fn heap(capacity: Capacity) -> Self {
+        // Before anything is allocated.
+        capacity.footprint::<T>();
         let parts = Parts {
             frame: Box::leak(Box::new(FrameCell::EMPTY)),
             payloads: fresh::<Payload<T>>(capacity.slots),

@@ -169,6 +169,7 @@ mod hook;
 mod idle;
 pub mod implementation;
 mod index;
+mod layout;
 mod lifecycle;
 mod lineage;
 mod machine;

@@ -225,7 +225,7 @@ impl Frame {
         let Some((node, shape)) = room else {
             return Err(Fault::ShapesExhausted {
                 field: field.name,
-                capacity: self.capacity.nodes() - 1,
+                capacity: self.nodes.len() - 1,
             });
         };
         node.projection.set(outer, field);

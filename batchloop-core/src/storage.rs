@@ -394,8 +394,9 @@ impl<
                 && TASKS == capacity.task_cells()
                 && SHARDS == capacity.shards()
                 && SCRATCH == capacity.scratch(),
-            "the arrays are as long as the capacity needs them"
+            "storage arrays do not match the capacity"
         );
+        capacity.footprint::<T>();
         Home { storage, capacity }
     }
 

@@ -27,7 +27,10 @@ impl Workload {
     ///
     /// From 6 on. In a `const` that is an error of the compiler.
     pub const fn custom(number: u8) -> Workload {
-        assert!(number < 6, "the number of a custom workload must be from 0 to 5");
+        assert!(
+            number < 6,
+            "the number of a custom workload must be from 0 to 5"
+        );
         Workload(number + 2)
     }
 
