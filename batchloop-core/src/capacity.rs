@@ -37,6 +37,12 @@ pub enum Wrap {
 /// const BYTES: usize = CAPACITY.footprint::<[u8; 64]>().bookkeeping;
 /// const { assert!(BYTES / 1000 <= 16) };
 /// ```
+///
+/// ```compile_fail,E0080
+/// # use batchloop_core::{Capacity, storage};
+/// storage!(static PAGES: [u8; 1 << 40] = Capacity::slots(1 << 30));
+/// # assert!(PAGES.local().is_ok());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Capacity {
     pub(crate) slots: usize,

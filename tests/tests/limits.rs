@@ -55,6 +55,46 @@ fn drivers_are_the_bits_of_a_word() {
     }
 }
 
+/// 64 bits address more than 31 bits of slots can ask for, but not of any size; `layout.rs` has the tests of 32 bits.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn states_that_cannot_be_addressed_are_refused_with_the_name_of_the_limit() {
+    type Large = [u8; 1 << 40];
+    let refused = |make: fn() -> usize| {
+        let panic = catch_unwind(make).expect_err("it is refused");
+        panic.downcast_ref::<String>().expect("a message").clone()
+    };
+    let message = refused(|| Machine::<Large>::heap(Capacity::slots(1 << 30)).capacity());
+    assert_eq!(
+        message,
+        "`slots`: so many states of this size cannot be addressed"
+    );
+    let message = refused(|| Capacity::slots(1 << 30).footprint::<Large>().total());
+    assert_eq!(
+        message,
+        "`slots`: so many states of this size cannot be addressed"
+    );
+    let all = Capacity::slots((1 << 23) - 1).footprint::<Large>();
+    assert!(all.total() > all.payloads);
+}
+
+#[test]
+fn a_footprint_prints_bytes_a_slot_however_many_there_are() {
+    let most = Capacity::slots((1 << 31) - 1).points((1 << 15) - 1);
+    let footprint = most.footprint::<u8>();
+    let slots = (1_u128 << 31) - 1;
+    let hundredths = footprint.bookkeeping as u128 * 100 / slots;
+    let expected = format!("{}.{:02} B a slot", hundredths / 100, hundredths % 100);
+    assert!(footprint.to_string().contains(&expected), "{footprint}");
+    let fields = batchloop_core::Footprint {
+        payloads: usize::MAX,
+        bookkeeping: usize::MAX,
+        ..footprint
+    };
+    assert_eq!(fields.total(), usize::MAX);
+    assert!(fields.to_string().contains("B in all"), "{fields}");
+}
+
 #[test]
 fn a_version_has_from_one_bit_to_all_that_the_word_has_left() {
     assert_eq!(Version::BITS, usize::BITS - 8);
