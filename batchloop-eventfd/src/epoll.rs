@@ -39,13 +39,21 @@ impl Wait {
 }
 
 /// Waits for events, and puts them behind those that are in `events`. A signal handler that has run ends the wait: the
-/// program may want to look at what it left.
+/// program may want to look at what it left. What is there by then is collected all the same: a deadline that has passed
+/// must not come before what was in time.
 pub(crate) fn wait(epoll: &OwnedFd, events: &mut Vec<Event>, wait: Wait) -> io::Result<()> {
     let left = wait.left();
     let answer = match epoll::wait(epoll, spare_capacity(events), left.map(exact).as_ref()) {
         // A kernel before 5.11, which counts in milliseconds.
         Err(Errno::NOSYS | Errno::INVAL) => {
             epoll::wait(epoll, spare_capacity(events), left.map(rounded_up).as_ref())
+        }
+        answer => answer,
+    };
+    let answer = match answer {
+        Err(Errno::INTR) => {
+            let at_once = rounded_up(Duration::ZERO);
+            epoll::wait(epoll, spare_capacity(events), Some(&at_once))
         }
         answer => answer,
     };

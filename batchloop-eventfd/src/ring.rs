@@ -380,7 +380,13 @@ impl Queue {
         };
         match Errno::from_io_error(&error) {
             Some(Errno::TIME) if is_short => Ok(Entered::Ordinary),
-            Some(Errno::TIME | Errno::INTR) => Ok(Entered::Over),
+            Some(Errno::TIME) => Ok(Entered::Over),
+            // What has ended by then is completed all the same, as in `epoll::wait`.
+            Some(Errno::INTR) if wait != Wait::Not => {
+                self.enter(Wait::Not)?;
+                Ok(Entered::Over)
+            }
+            Some(Errno::INTR) => Ok(Entered::Over),
             // Completions must be collected first, or memory is short for the moment.
             Some(Errno::BUSY | Errno::AGAIN) => Ok(Entered::Ordinary),
             _ => Err(error),
