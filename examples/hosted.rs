@@ -87,9 +87,12 @@ async fn host(
     let mut driver = machine.driver()?;
     let bell = listen_to(&multiplexer)?;
     while !ends.get() {
-        server.deadlines.expire(Instant::now(), &machine);
         driver.turn(|cx| entry(cx, server))?;
-        if multiplexer.settle(&[driver.watch()])? {
+        // The time from before all is collected: whoever has said something in time is not late.
+        let now = Instant::now();
+        let is_settled = multiplexer.settle(&[driver.watch()])?;
+        let late = server.deadlines.expire(now, &machine);
+        if is_settled && late == 0 {
             let deadlines = [server.deadlines.next(), server.listener.deadline()];
             sleep(&bell, deadlines.into_iter().flatten().min()).await?;
         } else {
@@ -127,18 +130,15 @@ async fn sleep(bell: &AsyncFd<OwnedFd>, deadline: Option<Instant>) -> io::Result
 
 impl Server {
     fn echo(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        if me.events().contains(Events::DEADLINE) {
-            return Step::Release;
-        }
-        client.stream.note(me.events());
+        client.stream.note(me);
         for _ in 0..ROUNDS {
             match self.exchange(client) {
                 Ok(Received::Bytes(_)) => {
                     let until = Instant::now() + self.idle;
                     self.deadlines.arm(me.token(), until);
                 }
-                Ok(Received::Nothing) => return Step::Wait,
-                Ok(Received::End) | Err(_) => return Step::Release,
+                Ok(Received::Nothing) if me.take(Events::DEADLINE).is_empty() => return Step::Wait,
+                Ok(Received::Nothing | Received::End) | Err(_) => return Step::Release,
             }
         }
         // There may be more, and nobody else would say so: edges are reported once.

@@ -18,9 +18,9 @@ use std::{
 use batchloop_core::{Capacity, Events, Machine, Step, Turn, Waker, point};
 use batchloop_eventfd::{Deadlines, Multiplexer, Received, Registry, Stream};
 use batchloop_tests::{
-    client::{assert_echoes, assert_streams, numbers, rest},
+    client::{assert_echoes, assert_streams, numbers, receive, rest, send},
     process::finish,
-    server::{PATIENCE, Server, program},
+    server::{PATIENCE, Server, await_that, program},
 };
 use rustix::process::Signal;
 use tokio::{
@@ -68,6 +68,21 @@ fn deadlines_end_the_sleep() {
         assert_echoes(&client, "hello\n");
         assert_eq!(rest(&client), b"", "it has been silent for too long");
     }
+}
+
+/// The server does not run while the deadline passes, and finds both when it does.
+#[test]
+fn what_comes_in_time_is_answered_however_late_it_is_read() {
+    let server = Server::start("hosted", &["--clients", "0", "--idle", "1"]);
+    let client = server.connect();
+    assert_echoes(&client, "hello\n");
+    await_that("it waits", || server.is_asleep());
+    server.hold();
+    send(&client, "in time\n");
+    thread::sleep(Duration::from_millis(1500));
+    server.signal(Signal::CONT);
+    assert_eq!(receive(&client, 8), b"in time\n");
+    assert_eq!(rest(&client), b"", "it has been silent for too long");
 }
 
 #[test]
