@@ -20,6 +20,8 @@ pub(crate) enum Part {
         size: u64,
         digits: u8,
     },
+    /// The space behind a size.
+    Padding(u64),
     Extension(u64),
     /// The line feed behind a size.
     SizeEnd(u64),
@@ -89,8 +91,11 @@ impl Part {
     /// What follows this byte, or so many bytes of data; `None` if it cannot stand here.
     fn after(self, byte: u8, step: usize) -> Option<Part> {
         Some(match (self, byte) {
-            (Part::Size { digits: 1.., size }, b'\r') => Part::SizeEnd(size),
-            (Part::Size { digits: 1.., size }, b';' | b' ' | b'\t') => Part::Extension(size),
+            (Part::Size { digits: 1.., size } | Part::Padding(size), b'\r') => Part::SizeEnd(size),
+            (Part::Size { digits: 1.., size } | Part::Padding(size), b' ' | b'\t') => {
+                Part::Padding(size)
+            }
+            (Part::Size { digits: 1.., size } | Part::Padding(size), b';') => Part::Extension(size),
             (Part::Size { digits, size }, _) if digits < 16 => {
                 let digit = char::from(byte).to_digit(16)?;
                 Part::Size {
@@ -99,7 +104,7 @@ impl Part {
                 }
             }
             (Part::Extension(size), b'\r') => Part::SizeEnd(size),
-            (Part::Extension(size), byte) if byte != b'\n' => Part::Extension(size),
+            (Part::Extension(size), byte) if is_text(byte) => Part::Extension(size),
             (Part::SizeEnd(0), b'\n') => Part::Trailer(false),
             (Part::SizeEnd(size), b'\n') => Part::Data(size),
             (Part::Data(left), _) => match left - step as u64 {
@@ -109,12 +114,17 @@ impl Part {
             (Part::DataReturn, b'\r') => Part::DataFeed,
             (Part::DataFeed, b'\n') => Part::SIZE,
             (Part::Trailer(line), b'\r') => Part::TrailerEnd(line),
-            (Part::Trailer(_), byte) if byte != b'\n' => Part::Trailer(true),
+            (Part::Trailer(_), byte) if is_text(byte) => Part::Trailer(true),
             (Part::TrailerEnd(true), b'\n') => Part::Trailer(false),
             (Part::TrailerEnd(false), b'\n') => Part::End,
             _ => return None,
         })
     }
+}
+
+/// Whether a byte may stand in a line: no control character but the tab.
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 /// How many of `bytes` belong to what has `left` bytes.
@@ -143,8 +153,9 @@ mod tests {
 
     #[test]
     fn a_chunked_body_ends_where_it_says() {
-        let bodies: [&[u8]; 5] = [
+        let bodies: [&[u8]; 6] = [
             b"0\r\n\r\n",
+            b"1 \t;a ; b\r\nx\r\n0;\r\nTrailer: \xff\r\n\r\n",
             b"5\r\nhello\r\n0\r\n\r\n",
             b"00a;name=\"value\"\r\n0123456789\r\nF \r\n0123456789abcde\r\n000\r\n\r\n",
             b"1\r\n\n\r\n0\r\nTrailer: yes\r\nOther: no\r\n\r\n",
@@ -163,8 +174,13 @@ mod tests {
 
     #[test]
     fn what_is_no_chunk_is_a_bad_request() {
-        let bodies: [&[u8]; 11] = [
+        let bodies: [&[u8]; 16] = [
             b"\r\n",
+            b"5 x\r\nhello",
+            b"5 5\r\nhello",
+            b"5;a\0\r\nhello",
+            b"0\r\nTrailer: \x7f\r\n\r\n",
+            b" 5\r\nhello",
             b"x\r\n",
             b"-1\r\n",
             b";5\r\nhello",

@@ -22,6 +22,7 @@
 //! Begin with `entry`.
 
 mod answer;
+mod authority;
 mod body;
 mod conditions;
 mod date;
@@ -44,7 +45,7 @@ use batchloop_std::register;
 
 use answer::{Answer, Present};
 use options::Options;
-use request::{MAX_HEAD, Request};
+use request::{MAX_HEAD, Request, empty_lines};
 use root::Root;
 use status::Status;
 
@@ -81,6 +82,11 @@ impl Client {
             request: None,
             answer: Answer::default(),
         }
+    }
+
+    /// Whether some of a request has come. Half an empty line is nothing yet.
+    fn has_begun(&self) -> bool {
+        !matches!(self.input[..], [] | [b'\r'])
     }
 }
 
@@ -152,9 +158,12 @@ impl Server {
     }
 
     fn receive_head(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        client.stream.note(me.events());
-        let had_begun = !client.input.is_empty();
-        loop {
+        client.stream.note(me);
+        let had_begun = client.has_begun();
+        let mut is_empty = false;
+        for _ in 0..ROUNDS {
+            let empty = empty_lines(&client.input);
+            forget(&mut client.input, empty);
             let seconds = self.present.seconds;
             if let Some((length, request)) = Request::parse(&client.input, seconds) {
                 forget(&mut client.input, length);
@@ -170,27 +179,36 @@ impl Server {
                 Ok(Received::Bytes(length)) => {
                     client.input.extend_from_slice(&self.buffer[..length]);
                 }
-                Ok(Received::Nothing) => break,
+                Ok(Received::Nothing) => {
+                    is_empty = true;
+                    break;
+                }
                 // Whoever has not said it all gets no answer.
                 Ok(Received::End) | Err(_) => return Step::Release,
             }
         }
-        if client.input.is_empty() {
-            if self.is_too_late(me) || self.shutdown.has_begun() {
-                return Step::Release;
-            }
-        } else if !had_begun {
+        if client.has_begun() && !had_begun {
             self.allow(me);
         } else if self.is_too_late(me) {
-            client.request = Some(Box::new(Request::refused(Status::RequestTimeout)));
+            if !client.has_begun() {
+                return Step::Release;
+            }
+            let refused = Request::refused(Status::RequestTimeout, &client.input);
+            client.request = Some(Box::new(refused));
             return Step::Next;
         }
-        Step::Wait
+        if !is_empty {
+            return self.yield_turn(me);
+        }
+        match client.has_begun() || !self.shutdown.has_begun() {
+            true => Step::Wait,
+            false => Step::Release,
+        }
     }
 
     /// Receives the body, as far as it has one, for the sake of what comes behind it.
     fn skip_body(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        client.stream.note(me.events());
+        client.stream.note(me);
         let Some(request) = &mut client.request else {
             return Step::Release;
         };
@@ -198,7 +216,7 @@ impl Server {
             match request.body.skip(&client.input) {
                 Ok(length) => forget(&mut client.input, length),
                 Err(status) => {
-                    **request = Request::refused(status);
+                    request.refuse(status);
                     return Step::Next;
                 }
             }
@@ -210,7 +228,7 @@ impl Server {
                     client.input.extend_from_slice(&self.buffer[..length]);
                 }
                 Ok(Received::Nothing) if self.is_too_late(me) => {
-                    **request = Request::refused(Status::RequestTimeout);
+                    request.refuse(Status::RequestTimeout);
                     return Step::Next;
                 }
                 Ok(Received::Nothing) => return Step::Wait,
@@ -229,9 +247,10 @@ impl Server {
     }
 
     fn send(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        client.stream.note(me.events());
+        let may_send = has_room(me.events());
+        client.stream.note(me);
         let answer = &mut client.answer;
-        if answer.is_blocked && !has_room(me.events()) {
+        if answer.is_blocked && !may_send {
             return match self.is_too_late(me) {
                 true => Step::Release,
                 false => Step::Wait,
@@ -270,8 +289,8 @@ impl Server {
     }
 
     fn await_farewell(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        client.stream.note(me.events());
-        if me.events().contains(Events::DEADLINE) {
+        client.stream.note(me);
+        if !me.take(Events::DEADLINE).is_empty() {
             return Step::Next;
         }
         for _ in 0..ROUNDS {
@@ -286,9 +305,11 @@ impl Server {
 
     /// Whether the time of a client that has nothing to be done for is over.
     fn is_too_late(&mut self, me: Me<Client>) -> bool {
-        let is_over = me.events().contains(Events::DEADLINE);
-        self.sums.timed_out += u64::from(is_over);
-        is_over
+        if me.take(Events::DEADLINE).is_empty() {
+            return false;
+        }
+        self.sums.timed_out += 1;
+        true
     }
 
     /// There is more to be done for this client, when the others have had their turn.

@@ -3,7 +3,7 @@
 //! There is no socket and no file here. The rules are those of RFC 9112, strict where leniency would let two readers
 //! see different requests.
 
-use crate::{body::Body, conditions::Conditions, fields::Fields, status::Status};
+use crate::{authority, body::Body, conditions::Conditions, fields::Fields, status::Status};
 
 /// How many bytes a head may have.
 pub(crate) const MAX_HEAD: usize = 16 * 1024;
@@ -42,47 +42,72 @@ pub(crate) struct Wanted {
 }
 
 impl Request {
-    /// Looks for a whole head; answers it with its length. `None` if more of it has to come.
+    /// Looks for a whole head; returns it with its length. `None` if more of it has to come.
     pub(crate) fn parse(bytes: &[u8], now: u64) -> Option<(usize, Request)> {
-        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let mut head = httparse::Request::new(&mut fields);
-        let refused = |status| Some((bytes.len(), Request::refused(status)));
-        match head.parse(bytes) {
-            Ok(httparse::Status::Complete(length)) => {
-                let request = Request::read(&head, now).unwrap_or_else(Request::refused);
-                Some((length, request))
-            }
-            Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => None,
-            Ok(httparse::Status::Partial) if first_line(bytes).is_none() => {
-                refused(Status::UriTooLong)
-            }
-            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
-                refused(Status::HeadTooLarge)
-            }
-            Err(httparse::Error::Version) if is_of_other_version(bytes) => {
-                refused(Status::VersionNotSupported)
-            }
-            Err(_) => refused(Status::BadRequest),
+        match Request::find(bytes, now) {
+            Ok(found) => found,
+            Err(status) => Some((bytes.len(), Request::refused(status, bytes))),
         }
     }
 
-    /// A request after which nothing can be understood.
-    pub(crate) fn refused(status: Status) -> Request {
+    fn find(bytes: &[u8], now: u64) -> Result<Option<(usize, Request)>, Status> {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut head = httparse::Request::new(&mut fields);
+        match head.parse(bytes) {
+            Ok(httparse::Status::Complete(length)) => {
+                let request = Request::read(&head, now);
+                let request = request.unwrap_or_else(|status| Request::refused(status, bytes));
+                Ok(Some((length, request)))
+            }
+            Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => Ok(None),
+            Ok(httparse::Status::Partial) if first_line(bytes).is_none() => Err(Status::UriTooLong),
+            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+                Err(Status::HeadTooLarge)
+            }
+            Err(httparse::Error::Version) => match Version::of(bytes) {
+                Version::Later(minor) => {
+                    let mut spoken = bytes.to_vec();
+                    spoken[minor] = b'1';
+                    Request::find(&spoken, now)
+                }
+                Version::Other => Err(Status::VersionNotSupported),
+                Version::Unfinished if bytes.len() < MAX_HEAD => Ok(None),
+                Version::Unfinished => Err(Status::UriTooLong),
+                Version::None => Err(Status::BadRequest),
+            },
+            Err(_) => Err(Status::BadRequest),
+        }
+    }
+
+    /// A request after which nothing can be understood: these bytes, as far as they have come.
+    pub(crate) fn refused(status: Status, bytes: &[u8]) -> Request {
         Request {
             wanted: Err(status),
-            is_head: false,
+            // An answer to HEAD has no body, whatever is wrong with the rest of it.
+            is_head: bytes[empty_lines(bytes)..].starts_with(b"HEAD "),
             keep: false,
             is_old: false,
             body: Body::NONE,
         }
     }
 
+    /// What is answered instead, now that its body turns out to be none.
+    pub(crate) fn refuse(&mut self, status: Status) {
+        self.wanted = Err(status);
+        self.give_up_body();
+    }
+
     fn read(head: &httparse::Request<'_, '_>, now: u64) -> Result<Request, Status> {
         let fields = Fields::new(head.headers);
         let is_old = head.version == Some(0);
         let body = body(fields, is_old)?;
-        let hosts = fields.lines("host").count();
-        if hosts > 1 || hosts == 0 && !is_old {
+        let mut hosts = fields.lines("host");
+        let is_named = match (hosts.next(), hosts.next()) {
+            (None, _) => is_old,
+            (Some(name), None) => authority::host(name).is_some(),
+            (Some(_), Some(_)) => false,
+        };
+        if !is_named {
             return Err(Status::BadRequest);
         }
         let method = head.method.unwrap_or_default();
@@ -119,42 +144,85 @@ impl Request {
     }
 }
 
-/// The first line that is not empty, if its end has come.
-fn first_line(bytes: &[u8]) -> Option<&[u8]> {
-    let bytes = bytes.trim_ascii_start();
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    Some(bytes[..end].trim_ascii_end())
+/// How many bytes of empty lines stand before a request: some clients send one behind a body.
+pub(crate) fn empty_lines(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let [b'\r', b'\n', behind @ ..] | [b'\n', behind @ ..] = rest {
+        rest = behind;
+    }
+    bytes.len() - rest.len()
 }
 
-/// Whether the first line has the right form, with a version that is not spoken here.
-fn is_of_other_version(bytes: &[u8]) -> bool {
-    let line = bytes.trim_ascii_start();
-    let line = line.split(|byte| *byte == b'\r' || *byte == b'\n').next();
-    let version = line.unwrap_or_default().split(|byte| *byte == b' ').nth(2);
-    match version.and_then(|version| version.strip_prefix(b"HTTP/")) {
-        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
-        _ => false,
+/// The first line that is not empty, if its end has come.
+fn first_line(bytes: &[u8]) -> Option<&[u8]> {
+    let bytes = &bytes[empty_lines(bytes)..];
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let line = &bytes[..end];
+    Some(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// The version in a first line, of a form that is neither 1.0 nor 1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// One that is understood as 1.1 is: RFC 9110, section 2.5. Here is its last digit.
+    Later(usize),
+    /// One that is not spoken here.
+    Other,
+    /// It may become one.
+    Unfinished,
+    None,
+}
+
+impl Version {
+    fn of(bytes: &[u8]) -> Version {
+        let start = empty_lines(bytes);
+        let begun = &bytes[start..];
+        let begun = begun.strip_suffix(b"\r").unwrap_or(begun);
+        let has_ended = first_line(bytes).is_some();
+        let line = first_line(bytes).unwrap_or(begun);
+        let mut spaces = (0..line.len()).filter(|at| line[*at] == b' ');
+        let Some(space) = spaces.nth(1) else {
+            return Version::None;
+        };
+        let version = &line[space + 1..];
+        let fits = |(byte, form): (&u8, &u8)| match form {
+            b'0' => byte.is_ascii_digit(),
+            form => byte == form,
+        };
+        const FORM: &[u8] = b"HTTP/0.0";
+        if version.len() > FORM.len() || !version.iter().zip(FORM).all(fits) {
+            return Version::None;
+        }
+        match version {
+            [_, _, _, _, _, b'1', _, _] => Version::Later(start + space + FORM.len()),
+            _ if !has_ended => Version::Unfinished,
+            [_, _, _, _, _, _, _, _] => Version::Other,
+            _ => Version::None,
+        }
     }
 }
 
 /// How the body is framed: RFC 9112, section 6.
 fn body(fields: Fields<'_>, is_old: bool) -> Result<Body, Status> {
-    let mut codings = fields.values("transfer-encoding");
-    if let Some(coding) = codings.next() {
+    if fields.has("transfer-encoding") {
         // An old client does not know of codings, and two framings in one request are an attack.
         if is_old || fields.has("content-length") {
             return Err(Status::BadRequest);
         }
-        let is_chunked = coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
-        return match is_chunked {
-            true => Ok(Body::CHUNKED),
-            false => Err(Status::NotImplemented),
+        let mut codings = fields.values("transfer-encoding");
+        return match (codings.next(), codings.next()) {
+            // Whoever ignored a field without a coding would see another body than who does not.
+            (None, _) => Err(Status::BadRequest),
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Body::CHUNKED),
+            _ => Err(Status::NotImplemented),
         };
     }
     if !fields.has("content-length") {
         return Ok(Body::NONE);
     }
-    let mut lengths = fields.values("content-length").map(length);
+    // It is no list, but the same length several times is one. Nothing is no length.
+    let lines = fields.lines("content-length");
+    let mut lengths = lines.flat_map(|line| line.split(|byte| *byte == b',').map(length));
     let first = lengths.next().unwrap_or(Err(Status::BadRequest))?;
     match lengths.all(|other| other == Ok(first)) {
         true => Ok(Body::Counted(first)),
@@ -164,7 +232,8 @@ fn body(fields: Fields<'_>, is_old: bool) -> Result<Body, Status> {
 
 /// Digits only, where `str::parse` would take a sign.
 fn length(value: &[u8]) -> Result<u64, Status> {
-    if !value.iter().all(u8::is_ascii_digit) {
+    let value = value.trim_ascii();
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Status::BadRequest);
     }
     let digits = std::str::from_utf8(value).unwrap_or_default();
@@ -207,7 +276,7 @@ fn wanted(method: &str, target: &str, fields: Fields<'_>, now: u64) -> Result<Wa
 
 /// What a target has from its path on; it may name the server too.
 fn origin(target: &str) -> Option<&str> {
-    if target.contains('#') {
+    if target.contains('#') || !target.is_ascii() {
         return None;
     }
     if target.starts_with('/') {
@@ -217,8 +286,9 @@ fn origin(target: &str) -> Option<&str> {
     let is_ours = ["http", "https"]
         .iter()
         .any(|known| scheme.eq_ignore_ascii_case(known));
-    let authority = rest.find(['/', '?']).unwrap_or(rest.len());
-    (is_ours && authority > 0).then(|| &rest[authority..])
+    let (authority, origin) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let is_named = authority::host(authority.as_bytes()).is_some_and(|host| !host.is_empty());
+    (is_ours && is_named).then_some(origin)
 }
 
 /// Appends a name without its percent signs. One with a slash inside is no name of a file.

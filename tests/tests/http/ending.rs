@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use batchloop_tests::client::{assert_same, numbers, receive, rest, send};
+use batchloop_tests::client::{assert_same, numbers, queues, receive, rest, send};
 use batchloop_tests::process::finish;
 use batchloop_tests::server::{await_that, program};
 use rustix::process::Signal;
@@ -23,8 +23,7 @@ fn a_signal_finishes_what_is_under_way() {
     send(&slow, "GET /hello.txt HTTP/1.1\r\n");
     // It has been read, or else it would count as a client with nothing to say.
     await_that("it waits", || {
-        let queues = batchloop_tests::client::queues(&slow);
-        queues == Some((0, 0)) && server.is_asleep()
+        queues(&slow) == Some((0, 0)) && server.is_asleep()
     });
     server.signal(Signal::TERM);
     assert_ends(&idle);
@@ -44,6 +43,25 @@ fn a_signal_finishes_what_is_under_way() {
         notes[0].starts_with("http: 3 clients, 4 requests, "),
         "{notes:?}"
     );
+    assert!(notes[0].ends_with(" 0 timed out, 0 cut off"), "{notes:?}");
+}
+
+#[test]
+fn empty_lines_behind_a_request_do_not_hold_the_end() {
+    let site = Site::new("ends-empty");
+    let server = site.serve(&[]);
+    let clients = ["", "\r\n", "\r", "\r\n\r\n"].map(|empty| {
+        let client = server.connect();
+        send(&client, request("GET /hello.txt", "") + empty);
+        assert_eq!(answer(&client).body, b"hello\n");
+        client
+    });
+    await_that("they have been read", || {
+        let mut clients = clients.iter();
+        clients.all(|client| queues(client) == Some((0, 0))) && server.is_asleep()
+    });
+    let (code, notes) = server.stop();
+    assert_eq!((code, notes.len()), (Some(0), 1));
     assert!(notes[0].ends_with(" 0 timed out, 0 cut off"), "{notes:?}");
 }
 

@@ -1,10 +1,14 @@
 //! Clients that take their time, clients that go, and more clients than there is room for.
 
 use std::net::TcpStream;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use batchloop_tests::client::{assert_same, assert_silent, numbers, receive, reset, rest, send};
+use batchloop_tests::client::{
+    assert_same, assert_silent, numbers, queues, receive, reset, rest, send,
+};
 use batchloop_tests::server::{Server, await_that};
+use rustix::process::Signal;
 
 use crate::site::{LARGE, Site, answer, ask, assert_ends, assert_serves, head, request};
 
@@ -49,8 +53,10 @@ fn a_head_that_never_ends_does_not_get_more_time() {
     let mut sent = 0;
     await_that("the server has had enough", || {
         // It may have closed already.
-        sent += usize::from(std::io::Write::write_all(&mut &client, b"x").is_ok());
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        if std::io::Write::write_all(&mut &client, b"x").is_ok() {
+            sent += 1;
+        }
+        thread::sleep(Duration::from_millis(10));
         client.set_nonblocking(true).expect("a socket");
         let is_answered = client.peek(&mut [0]).is_ok();
         client.set_nonblocking(false).expect("a socket");
@@ -59,6 +65,84 @@ fn a_head_that_never_ends_does_not_get_more_time() {
     assert_eq!(answer(&client).status, 408);
     assert!(sent > 1);
     assert_serves(&server);
+}
+
+/// The deadline comes with more than one turn reads, so it is not this turn that sees that nothing follows.
+#[test]
+fn a_deadline_that_comes_with_much_to_read_is_not_lost() {
+    let site = Site::new("busy");
+    let server = site.serve(&["--timeout", "1"]);
+    let client = server.connect();
+    let head = request("POST /", "Content-Length: 1000000\r\n");
+    // The kernel's room for what is not read yet grows while much is read.
+    for _ in 0..20 {
+        send(&client, &head);
+        send(&client, vec![0; 1_000_000]);
+        assert_eq!(answer(&client).status, 405);
+    }
+    send(&client, head);
+    await_that("it waits for the body", || {
+        queues(&client) == Some((0, 0)) && server.is_asleep()
+    });
+    server.hold();
+    thread::scope(|scope| {
+        scope.spawn(|| send(&client, vec![0; 900_000]));
+        thread::sleep(Duration::from_millis(1500));
+        server.signal(Signal::CONT);
+        let late = answer(&client);
+        assert_eq!((late.status, late.says_close()), (408, true));
+        assert_ends(&client);
+    });
+    let (_, notes) = server.stop();
+    assert!(notes[0].ends_with(" 1 timed out, 0 cut off"), "{notes:?}");
+}
+
+/// The server does not run while the deadline passes, and finds both when it does.
+#[test]
+fn what_comes_in_time_is_answered_however_late_it_is_read() {
+    let site = Site::new("in-time");
+    let server = site.serve(&["--timeout", "1"]);
+    let (idle, in_head) = (server.connect(), server.connect());
+    assert_eq!(ask(&idle, "GET /hello.txt", "").status, 200);
+    send(&in_head, "GET /hello.txt HTTP/1.1\r\n");
+    await_that("it waits for the rest", || {
+        queues(&in_head) == Some((0, 0)) && server.is_asleep()
+    });
+    server.hold();
+    send(&idle, request("GET /hello.txt", ""));
+    send(&in_head, "Host: h\r\n\r\n");
+    thread::sleep(Duration::from_millis(1500));
+    server.signal(Signal::CONT);
+    for client in [&idle, &in_head] {
+        assert_eq!(answer(client).body, b"hello\n");
+    }
+}
+
+/// Whoever says nothing but empty lines has said nothing, and gets no more time for it.
+#[test]
+fn empty_lines_are_silence() {
+    let site = Site::new("empty-lines");
+    let server = site.serve(&["--timeout", "2"]);
+    let (new, old, half) = (server.connect(), server.connect(), server.connect());
+    send(&new, "\r\n");
+    send(
+        &old,
+        request("POST /", "Content-Length: 3\r\n") + "abc\r\n\r\n",
+    );
+    send(&half, request("GET /hello.txt", "") + "\r");
+    assert_eq!(answer(&old).status, 405);
+    assert_eq!(answer(&half).status, 200);
+    for client in [&new, &old, &half] {
+        assert_ends(client);
+    }
+    let drip = server.connect();
+    await_that("the server has had enough", || {
+        let is_over = std::io::Write::write_all(&mut &drip, b"\r\n").is_err();
+        thread::sleep(Duration::from_millis(10));
+        is_over
+    });
+    let (_, notes) = server.stop();
+    assert!(notes[0].ends_with(" 4 timed out, 0 cut off"), "{notes:?}");
 }
 
 #[test]

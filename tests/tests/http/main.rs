@@ -120,6 +120,10 @@ fn what_is_no_request_is_told_and_ends_the_connection() {
             request("GET /", "Transfer-Encoding: chunked\r\n") + "no size\r\n",
             400,
         ),
+        (
+            request("GET /", "Transfer-Encoding:\r\nContent-Length: 3\r\n") + "abc",
+            400,
+        ),
         (request("GET /", "Transfer-Encoding: gzip\r\n"), 501),
         ("GET / HTTP/2.0\r\n\r\n".to_owned(), 505),
         (format!("GET /{long} HTTP/1.1\r\n\r\n"), 414),
@@ -137,9 +141,97 @@ fn what_is_no_request_is_told_and_ends_the_connection() {
     let (code, notes) = server.stop();
     assert_eq!((code, notes.len()), (Some(0), 1));
     assert!(
-        notes[0].starts_with("http: 13 clients, 13 requests, "),
+        notes[0].starts_with("http: 14 clients, 14 requests, "),
         "{notes:?}"
     );
+}
+
+#[test]
+fn a_refusal_of_head_has_no_body() {
+    let site = Site::new("refused-head");
+    let server = site.serve(&["--timeout", "2"]);
+    let long = "a".repeat(20_000);
+    for (bytes, expected) in [
+        (request("HEAD /none", "Connection: close\r\n"), 404),
+        (request("HEAD /%zz", "Connection: close\r\n"), 400),
+        ("HEAD / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("HEAD / HTTP/2.0\r\n\r\n".to_owned(), 505),
+        (request("HEAD /", "Content-Length: 1, 2\r\n"), 400),
+        (request("HEAD /", "Content-Length: 2000000\r\n"), 413),
+        (request("HEAD /", "Transfer-Encoding: gzip\r\n"), 501),
+        (
+            request("HEAD /", "Transfer-Encoding: chunked\r\n") + "no size\r\n",
+            400,
+        ),
+        (request("HEAD /", "Content-Length: 5\r\n") + "ab", 408),
+        ("HEAD /hello.txt HTTP/1.1\r\nHo".to_owned(), 408),
+        (format!("HEAD /{long}"), 414),
+        (request("HEAD /", &format!("X: {long}\r\n")), 431),
+    ] {
+        let client = server.connect();
+        send(&client, bytes);
+        let refused = head(&client);
+        assert_eq!((refused.status, refused.says_close()), (expected, true));
+        assert_ends(&client);
+    }
+}
+
+#[test]
+fn empty_lines_before_a_request_are_passed_over() {
+    let site = Site::new("empty-before");
+    let server = site.serve(&[]);
+    let client = server.connect();
+    for lines in [1, 2, 8192, 100_000] {
+        let empty = "\r\n".repeat(lines);
+        thread::scope(|scope| {
+            scope.spawn(|| send(&client, empty + &request("GET /hello.txt", "")));
+            assert_eq!(answer(&client).body, b"hello\n");
+        });
+    }
+    assert_serves(&server);
+}
+
+#[test]
+fn later_versions_of_1_are_served_as_1_1() {
+    let site = Site::new("versions");
+    let server = site.serve(&[]);
+    let client = server.connect();
+    for version in ["1.1", "1.2", "1.9"] {
+        send(
+            &client,
+            format!("GET /hello.txt HTTP/{version}\r\nHost: h\r\n\r\n"),
+        );
+        let served = answer(&client);
+        assert_eq!((served.status, &served.body[..]), (200, &b"hello\n"[..]));
+        assert!(!served.says_close());
+    }
+}
+
+#[test]
+fn a_request_names_one_server_and_no_user() {
+    let site = Site::new("names");
+    let server = site.serve(&[]);
+    for (target, host, expected) in [
+        ("/hello.txt", "h:80", 200),
+        ("/hello.txt", "[::1]:65535", 200),
+        ("http://other/hello.txt", "h", 200),
+        ("/hello.txt", "a b", 400),
+        ("/hello.txt", "h/", 400),
+        ("/hello.txt", "user@h", 400),
+        ("/hello.txt", "h:65536", 400),
+        ("/hello.txt", "h\r\nHost: h", 400),
+        ("http://other/hello.txt", "a b", 400),
+        ("http://user@other/hello.txt", "h", 400),
+        ("http://user:word@other/hello.txt", "h", 400),
+        ("http://:80/hello.txt", "h", 400),
+    ] {
+        let client = server.connect();
+        send(
+            &client,
+            format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        );
+        assert_eq!(answer(&client).status, expected, "{target} {host}");
+    }
 }
 
 /// The answer to a client that is still sending must not be lost to the reset that an early close would be.
