@@ -116,6 +116,9 @@ impl Frame {
 
 /// What a driver looks at to know whether it may sleep: the counters of its workloads, as they were when its last turn
 /// started, and as they are.
+///
+/// That of a [`Local`](crate::Local) machine is for the machine's thread: changes that the thread itself makes are counted
+/// without an order that another one could rely on.
 #[derive(Clone, Copy)]
 pub struct Watch {
     frame: &'static Frame,
