@@ -1,13 +1,14 @@
-//! `cargo xtask mutants [NAME…]`: puts each mistake of `batchloop-core/mutations.toml` into a copy of the sources, and
-//! sees whether its test fails.
+//! `cargo xtask mutants [--tests] [NAME…]`: puts each mistake of `batchloop-core/mutations.toml` into a copy of the sources,
+//! and sees whether its test fails. With `--tests` those that need loom are left out, so that it takes minutes.
 //!
 //! The copy and its build results are in `mutants`, in the target directory. Answers 1 if a mutation survives, cannot be applied
 //! or does not compile.
 //!
-//! `cargo xtask sanitize`: see `sanitize.rs`.
+//! `cargo xtask survey [FILE…]`: see `survey.rs`. `cargo xtask sanitize`: see `sanitize.rs`.
 #![forbid(unsafe_code)]
 
 mod sanitize;
+mod survey;
 
 use std::{
     collections::BTreeSet,
@@ -23,12 +24,13 @@ use xtask::{Killer, Kind, Mutation, mutations};
 /// A test that takes longer than this hangs, which is as good as a failure.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const USAGE: &str = "cargo xtask mutants [NAME…] | sanitize";
+const USAGE: &str = "cargo xtask mutants [--tests] [NAME…] | survey [FILE…] | sanitize";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let answer = match arguments.split_first() {
         Some((command, names)) if command == "mutants" => mutants(names),
+        Some((command, files)) if command == "survey" => survey::survey(&root(), files),
         Some((command, [])) if command == "sanitize" => sanitize::sanitize(&root()),
         _ => Err(format!("usage: {USAGE}")),
     };
@@ -50,6 +52,10 @@ fn root() -> PathBuf {
 fn mutants(names: &[String]) -> Result<bool, String> {
     let root = root();
     let mut list = mutations(&root)?;
+    let (is_quick, names) = match names.split_first() {
+        Some((first, names)) if first == "--tests" => (true, names),
+        _ => (false, names),
+    };
     if let Some(name) = names
         .iter()
         .find(|name| list.iter().all(|m| m.name != **name))
@@ -57,6 +63,7 @@ fn mutants(names: &[String]) -> Result<bool, String> {
         return Err(format!("no such mutation: {name}"));
     }
     list.retain(|mutation| names.is_empty() || names.contains(&mutation.name));
+    list.retain(|mutation| !is_quick || mutation.killer.kind == Kind::Test);
     let bench = Bench::new(&root)?;
     bench.check(&list)?;
     let width = list.iter().map(|m| m.name.len()).max().unwrap_or(0);
