@@ -8,8 +8,8 @@
 //! Bytes go back as they come, so lines of any length do, and none is kept whole in memory. A client that does not
 //! read is not read from either. `--slots` clients (128 if it is not given) are served at once: beyond that, or
 //! beyond the limit of open files, the others wait in the kernel's queue until one leaves. SIGINT or SIGTERM stops
-//! accepting, sends what is still owed, for at most 5 seconds, and ends with a summary; a second one ends at once.
-//! SIGUSR1 prints every client and where it waits.
+//! accepting, sends what is still owed, for at most `--grace` seconds (5), and ends with a summary; a second one ends at
+//! once. SIGUSR1 prints every client and where it waits.
 //!
 //! Begin with `entry`.
 
@@ -18,12 +18,9 @@ use std::{error::Error, io, process::ExitCode, time::Duration};
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
 use batchloop_examples::{
-    Backend, SLOTS, dump_on_signal, finish, note, number, print, raise_limit_of_files,
+    Backend, SLOTS, dump_on_signal, finish, note, number, print, raise_limit_of_files, seconds,
 };
 use batchloop_std::register;
-
-/// How long the last clients get for reading what is owed to them.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// How much one client may send and receive before the others have their turn.
 const ROUNDS: usize = 16;
@@ -151,6 +148,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
     let Options {
         address,
         slots,
+        grace,
         backend,
     } = options;
     let machine: Machine<Client> = Machine::heap(Capacity::slots(*slots).points(1).scopes(0));
@@ -160,7 +158,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("{address}: {error}"))?;
     let _registered = register("clients", machine)?;
     dump_on_signal()?;
-    let shutdown = Shutdown::new(&mut multiplexer, DRAIN)?;
+    let shutdown = Shutdown::new(&mut multiplexer, *grace)?;
     print(format_args!("listening on {}", listener.local_addr()?))?;
     let server = Server {
         listener,
@@ -172,11 +170,14 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
     server.run(machine, multiplexer)
 }
 
-const USAGE: &str = "usage: echo ADDRESS:PORT [--slots N] [--backend epoll|uring]";
+const USAGE: &str =
+    "usage: echo ADDRESS:PORT [--slots N] [--grace SECONDS] [--backend epoll|uring]";
 
 struct Options {
     address: String,
     slots: usize,
+    /// How long the last clients get for reading what is owed to them.
+    grace: Duration,
     backend: Backend,
 }
 
@@ -185,10 +186,12 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
     let mut parser = lexopt::Parser::from_env();
     let mut address = None;
     let mut slots = 128;
+    let mut grace = Duration::from_secs(5);
     let mut backend = Backend::default();
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("slots") => slots = number(&mut parser, "--slots", 1..=SLOTS)?,
+            Arg::Long("grace") => grace = seconds(&mut parser, "--grace")?,
             Arg::Long("backend") => backend = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(value) if address.is_none() => address = Some(value.string()?),
@@ -199,6 +202,7 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
     Ok(Some(Options {
         address,
         slots,
+        grace,
         backend,
     }))
 }

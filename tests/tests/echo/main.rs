@@ -184,7 +184,7 @@ fn help_is_no_error() {
         assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
         assert_eq!(
             output.stdout,
-            b"usage: echo ADDRESS:PORT [--slots N] [--backend epoll|uring]\n"
+            b"usage: echo ADDRESS:PORT [--slots N] [--grace SECONDS] [--backend epoll|uring]\n"
         );
     }
 }
@@ -216,6 +216,9 @@ fn wrong_options_are_one_line_and_exit_2() {
         &[address, "--slots", "-1"],
         &[address, "--slots", "16777217"],
         &[address, "--slots", "99999999999999999999"],
+        &[address, "--grace", "0"],
+        &[address, "--grace", "-1"],
+        &[address, "--grace", "soon"],
         &["--slots", "4"],
     ];
     for arguments in wrong {

@@ -149,7 +149,7 @@ fn what_is_no_request_is_told_and_ends_the_connection() {
 #[test]
 fn a_refusal_of_head_has_no_body() {
     let site = Site::new("refused-head");
-    let server = site.serve(&["--timeout", "2"]);
+    let server = site.serve(&["--timeout", "5"]);
     let long = "a".repeat(20_000);
     for (bytes, expected) in [
         (request("HEAD /none", "Connection: close\r\n"), 404),
