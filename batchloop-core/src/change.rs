@@ -152,8 +152,8 @@ impl ChangeCounter {
         self.state.load(Ordering::Relaxed) != NO_BELL
     }
 
-    /// Whether each change ends the sleep of those that sleep on this bell.
-    pub(crate) fn is_rung_by(&self, sleeper: &dyn Bell) -> bool {
+    /// Whether a change ends the sleep of those that sleep on this bell.
+    pub fn is_rung_by(&self, sleeper: &dyn Bell) -> bool {
         self.bell().is_some_and(|bell| bell.reaches(sleeper))
     }
 

@@ -72,7 +72,10 @@ impl<'s> Deadlines<'s> {
     /// If the resolution is zero, or over 500 years.
     pub fn new(timers: &'s mut [Timer], resolution: Duration) -> Self {
         let nanoseconds = u64::try_from(resolution.as_nanos()).unwrap_or(0);
-        assert!(nanoseconds > 0, "a resolution from 1 ns to 500 years");
+        assert!(
+            nanoseconds > 0,
+            "the resolution is not between 1 ns and 500 years"
+        );
         Deadlines {
             timers: Timers::new(timers, 0),
             start: Instant::now(),

@@ -102,10 +102,99 @@
 //! through one io_uring: what a turn sends is queued, and the thread's wait submits it, in one system call. The program
 //! is the same. See there for its limits.
 //!
+//! # Computations on threads of their own
+//!
+//! What takes milliseconds must not keep the thread that serves the descriptors. The points where that is done name
+//! [`Workload::CPU`](batchloop_core::Workload::CPU) or a kind of the program's own, and `Workers` of `batchloop-std` serve
+//! them, on the same machine: here clients send numbers, and hear how many divisors they have. The workers are made before
+//! the machine is [added](Multiplexer::add), which takes what is left.
+//!
+//! ```
+//! use std::{error::Error, io::{Read, Write}, net::{Shutdown, TcpStream}};
+//! use batchloop_core::{Capacity, Machine, Shared, Step, Turn, Workload, point};
+//! use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Stream};
+//! use batchloop_std::{Role, Stop, Workers};
+//!
+//! struct Client { stream: Stream, number: u8 }
+//!
+//! /// Where clients are accepted: on the multiplexer's thread only.
+//! type Door<'a> = Option<(&'a mut Listener, &'a Registry)>;
+//!
+//! fn entry(cx: &mut Turn<'_, Client, Shared>, door: Door<'_>) {
+//!     if let Some((listener, registry)) = door {
+//!         listener.accept(cx, registry, |stream| Client { stream, number: 0 });
+//!     }
+//!     let asked = point!("asked");
+//!     let new = cx.arrivals();
+//!     let asking = cx.stage(asked, new).advance(|client, me| {
+//!         client.stream.note(me);
+//!         let mut byte = [0];
+//!         match client.stream.receive(&mut byte) {
+//!             Ok(Received::Bytes(_)) => {
+//!                 client.number = byte[0];
+//!                 Step::Next
+//!             }
+//!             Ok(Received::Nothing) => Step::Wait,
+//!             Ok(Received::End) | Err(_) => Step::Release,
+//!         }
+//!     });
+//!     let computed = cx.stage(point!("compute", Workload::CPU), asking).for_each(|client, _| {
+//!         let number = client.number;
+//!         client.number = (1..=number).filter(|divisor| number % divisor == 0).count() as u8;
+//!     });
+//!     let answered = cx.stage(point!("answer"), computed).advance(|client, me| {
+//!         client.stream.note(me);
+//!         match client.stream.send(&[client.number]) {
+//!             Ok(0) => Step::Wait,
+//!             Ok(_) => Step::Next,
+//!             Err(_) => Step::Release,
+//!         }
+//!     });
+//!     cx.again(asked, answered);
+//! }
+//!
+//! let machine: Machine<Client, Shared> = Machine::heap(Capacity::slots(100).drivers(3).workloads(2));
+//! let mut workers = Workers::new_for(machine, Workload::CPU)?;
+//! workers.add(Role::new("cpu 0", Workload::CPU)).add(Role::new("cpu 1", Workload::CPU));
+//! let mut multiplexer = Multiplexer::new()?;
+//! let registry = multiplexer.add(machine)?;
+//! let mut listener = Listener::bind(&mut multiplexer, "127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! let client = std::thread::spawn(move || {
+//!     let mut socket = TcpStream::connect(address)?;
+//!     socket.write_all(&[12, 13, 36])?;
+//!     socket.shutdown(Shutdown::Write)?;
+//!     let mut divisors = Vec::new();
+//!     socket.read_to_end(&mut divisors)?;
+//!     Ok::<Vec<u8>, std::io::Error>(divisors)
+//! });
+//!
+//! let mut serve = || -> Result<(), Box<dyn Error>> {
+//!     let mut driver = machine.driver_for(Workload::IO)?;
+//!     loop {
+//!         driver.turn(|cx| entry(cx, Some((&mut listener, &registry))))?;
+//!         if listener.accepted().clients > 0 && machine.live() == 0 {
+//!             return Ok(());
+//!         }
+//!         multiplexer.poll(&[driver.watch()], None)?;
+//!     }
+//! };
+//! let mut served = Ok(());
+//! workers.run(|cx, _| entry(cx, None), || {
+//!     served = serve();
+//!     Stop::Drain
+//! })?;
+//! served?;
+//! assert_eq!(client.join().unwrap()?, [6, 2, 9]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Limits
 //!
 //! * A multiplexer stays on its thread, and does not cross a fork: a child that goes on without exec would share its
 //!   kernel objects. After exec, nothing of it is left in the child.
+//! * Workers that have failed do not end the thread of the multiplexer: its loop, in the example above, goes on until it is
+//!   over by itself.
 //! * 255 machines, 2²⁴ slots each; a token in the kernel has 32 bits of the version.
 //! * Regular files are always ready, for epoll; they cannot be registered.
 
@@ -116,6 +205,7 @@ mod event_fd;
 mod gathering;
 mod listener;
 mod multiplexer;
+mod polled;
 mod producer;
 mod registry;
 #[cfg_attr(
@@ -133,7 +223,8 @@ mod sync;
 pub use deadlines::Deadlines;
 pub use event_fd::EventFd;
 pub use listener::{Accepted, Listener};
-pub use multiplexer::{Multiplexer, Polled};
+pub use multiplexer::Multiplexer;
+pub use polled::Polled;
 pub use producer::Producer;
 pub use registry::Registry;
 pub use signals::{Shutdown, Signals};

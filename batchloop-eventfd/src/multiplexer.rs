@@ -3,14 +3,15 @@
 use std::{
     fmt, io,
     num::NonZeroU64,
-    ops::Add,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use batchloop_core::{Access, Announced, Events, Machine, Stale, Token, Watch};
+use batchloop_core::{
+    Access, Announced, Events, Machine, Stale, Token, Watch, Workload, Workloads,
+};
 use rustix::{
     event::epoll::{self, Event, EventFlags},
     thread::set_current_timer_slack,
@@ -21,6 +22,7 @@ use crate::{
     epoll::{Wait, translate, wait},
     event_fd::EventFd,
     gathering::Gathering,
+    polled::Polled,
     producer::{Producer, Producers},
     registry::{Mark, Registry},
     ring::Ring,
@@ -34,19 +36,6 @@ const EVENTS_AT_ONCE: usize = 1024;
 /// A look with nothing to see costs about 0.3 µs, so this is 1 % of the time for it, and a delay that is no longer than
 /// some tens of requests take.
 const BUSY: Duration = Duration::from_micros(30);
-
-/// What a wait brought.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Polled {
-    /// Events that were posted to states.
-    pub delivered: usize,
-    /// Events for states that have ended: dropped.
-    pub stale: usize,
-    /// Producers that became ready.
-    pub producers: usize,
-    /// Whether the bell was rung.
-    pub rung: bool,
-}
 
 /// Waits for the file descriptors of any machines' states, for producers, and for changes from other threads.
 ///
@@ -95,20 +84,6 @@ pub struct Multiplexer {
     looked: Option<Instant>,
     gathering: Gathering,
     total: Polled,
-}
-
-impl Add for Polled {
-    type Output = Polled;
-
-    /// What both brought.
-    fn add(self, other: Polled) -> Polled {
-        Polled {
-            delivered: self.delivered + other.delivered,
-            stale: self.stale + other.stale,
-            producers: self.producers + other.producers,
-            rung: self.rung | other.rung,
-        }
-    }
 }
 
 /// A machine, whatever its type.
@@ -194,20 +169,41 @@ impl Multiplexer {
     /// Takes a machine in: changes from elsewhere end the thread's sleep, and events of descriptors that are registered
     /// with the answer reach the machine's states. Up to 255 machines, each with up to 2²⁴ slots.
     ///
+    /// Of a [`Shared`](batchloop_core::Shared) machine, other threads may serve some [`Workload`]s, and this one
+    /// [`Workload::IO`] at least: the change counters that have their bells already are left alone, and the drivers that
+    /// are [polled](Self::poll) are those of the others. So a server computes on threads of its own; the page of this
+    /// crate shows one.
+    ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AlreadyExists`] if the machine has a bell, [`io::ErrorKind::InvalidInput`] beyond the limits.
+    /// [`io::ErrorKind::AlreadyExists`] if another thread sleeps until something changes for [`Workload::IO`], as where
+    /// the machine is in a multiplexer already; [`io::ErrorKind::InvalidInput`] beyond the limits.
     pub fn add<T, A: Access>(&mut self, machine: Machine<T, A>) -> io::Result<Registry> {
         let limits = [
-            (self.machines.len() >= Mark::MACHINES, "over 255 machines"),
-            (machine.capacity() > Mark::SLOTS, "over 2^24 slots"),
+            (
+                self.machines.len() >= Mark::MACHINES,
+                "the multiplexer has 255 machines already",
+            ),
+            (
+                machine.capacity() > Mark::SLOTS,
+                "the machine has over 2^24 slots",
+            ),
         ];
         if let Some((_, limit)) = limits.iter().find(|(over, _)| *over) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, *limit));
         }
-        machine
-            .set_bell(self.bell)
-            .map_err(|taken| io::Error::new(io::ErrorKind::AlreadyExists, taken))?;
+        let bell = self.bell;
+        if machine.set_bell_for(Workload::IO, bell).is_err() {
+            let why = match machine.counter().is_rung_by(bell) {
+                true => "the machine is already in this multiplexer",
+                false => "the machine is already in another multiplexer, or served without one",
+            };
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+        }
+        for workload in Workloads::ALL.iter() {
+            // Those that have a bell are served elsewhere, or are served here with IO.
+            let _ = machine.set_bell_for(workload, bell);
+        }
         let number = self.machines.len() as u8;
         self.machines.push(Box::new(machine));
         let ring = self.ring.as_ref().map(Ring::shared);
@@ -237,9 +233,11 @@ impl Multiplexer {
     ///
     /// # Errors
     ///
-    /// The kernel's; none is expected while the multiplexer's own descriptors are open.
+    /// [`io::ErrorKind::InvalidInput`] instead of a sleep if a driver's machine has not been [added](Self::add), or if the
+    /// driver serves a workload that other threads serve: it would be slept through. The kernel's; none is expected while
+    /// the multiplexer's own descriptors are open.
     pub fn poll(&mut self, drivers: &[Watch], deadline: Option<Instant>) -> io::Result<Polled> {
-        if self.announce(drivers) {
+        if self.announce(drivers)? {
             let polled = self.sleep(deadline);
             self.announced.clear();
             self.looked = None;
@@ -354,7 +352,7 @@ impl Multiplexer {
             // Whoever waits for it must find it empty, whether the ring has told of it or not.
             self.has_more = true;
         }
-        let asleep = self.announce(drivers);
+        let asleep = self.announce(drivers)?;
         if asleep {
             self.looked = None;
         }
@@ -385,10 +383,15 @@ impl Multiplexer {
     }
 
     /// Says that the thread is about to sleep, in place of what was said before. Answers whether it may.
-    fn announce(&mut self, drivers: &[Watch]) -> bool {
+    fn announce(&mut self, drivers: &[Watch]) -> io::Result<bool> {
         self.announced.clear();
         if drivers.iter().any(Watch::is_due) {
-            return false;
+            return Ok(false);
+        }
+        if !drivers.iter().all(|driver| driver.is_rung_by(self.bell)) {
+            let why = "changes for a driver do not end the sleep: its machine is in no or another multiplexer, or other \
+                       threads serve one of its workloads";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         self.bell.renew();
         self.announced
@@ -397,7 +400,7 @@ impl Multiplexer {
         if !may_sleep {
             self.announced.clear();
         }
-        may_sleep
+        Ok(may_sleep)
     }
 
     fn is_time_to_look(&mut self) -> bool {

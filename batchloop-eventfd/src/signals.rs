@@ -30,7 +30,7 @@ impl Signals {
     pub fn new(multiplexer: &mut Multiplexer, signals: &[i32]) -> io::Result<Self> {
         let possible = |signal: &i32| (1..=64).contains(signal) && !FORBIDDEN.contains(signal);
         if !signals.iter().all(possible) {
-            let why = "a signal that cannot be handled";
+            let why = "one of the signals cannot be handled";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let (receiver, sender) = UnixStream::pair()?;

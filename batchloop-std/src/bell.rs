@@ -69,3 +69,6 @@ impl Bell for BlockingBell {
         self.rings.wake_all();
     }
 }
+
+#[cfg(all(test, loom))]
+mod interleavings;

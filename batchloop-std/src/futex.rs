@@ -1,19 +1,24 @@
-//! A word that threads sleep on, and a lock.
+//! A word that threads sleep on, and what else is shared: the kernel's and the libraries', or the model checker's.
 
 use core::ops::Deref;
 #[cfg(not(loom))]
 use core::sync::atomic::AtomicU32;
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{Ordering, fence};
+pub(crate) use core::sync::atomic::{AtomicBool, Ordering, fence};
+#[cfg(loom)]
+use std::collections::VecDeque;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
+
+#[cfg(not(loom))]
+pub(crate) use crossbeam_queue::ArrayQueue;
 
 #[cfg(loom)]
 use loom::sync::{Condvar, atomic::AtomicU32};
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{Ordering, fence},
+    atomic::{AtomicBool, Ordering, fence},
 };
 #[cfg(not(loom))]
 use rustix::thread::futex;
@@ -80,5 +85,42 @@ impl Deref for Word {
 
     fn deref(&self) -> &AtomicU32 {
         &self.0
+    }
+}
+
+/// A bounded queue that loom sees.
+#[cfg(loom)]
+#[derive(Debug)]
+pub(crate) struct ArrayQueue<T>(Mutex<VecDeque<T>>, usize);
+
+#[cfg(loom)]
+impl<T> ArrayQueue<T> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        ArrayQueue(Mutex::new(VecDeque::new()), capacity)
+    }
+
+    pub(crate) fn push(&self, item: T) -> Result<(), T> {
+        let mut items = self.0.lock().unwrap();
+        if items.len() == self.1 {
+            return Err(item);
+        }
+        items.push_back(item);
+        Ok(())
+    }
+
+    pub(crate) fn pop(&self) -> Option<T> {
+        self.0.lock().unwrap().pop_front()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.1
     }
 }

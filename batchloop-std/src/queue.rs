@@ -1,15 +1,13 @@
 //! Queues through which work comes to a machine that has no state for it yet.
 
-use std::{
-    error::Error,
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{error::Error, fmt, sync::Arc};
 
 use batchloop_core::ChangeCounter;
-use crossbeam_queue::ArrayQueue;
 
-use crate::bell::BlockingBell;
+use crate::{
+    bell::BlockingBell,
+    futex::{ArrayQueue, AtomicBool, Ordering},
+};
 
 /// Why an item was not pushed. It comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +40,7 @@ impl<T> fmt::Display for PushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PushError::Full(_) => "the queue is full",
-            PushError::Closed(_) => "nobody takes from the queue any more",
+            PushError::Closed(_) => "the queue is closed",
         })
     }
 }
@@ -61,7 +59,7 @@ impl<T> fmt::Debug for Closed<T> {
 
 impl<T> fmt::Display for Closed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody takes from the queue any more")
+        f.write_str("the queue is closed")
     }
 }
 
@@ -76,9 +74,9 @@ struct Middle<T> {
     room: ChangeCounter,
     bell: &'static BlockingBell,
     /// Set when the last [`Sender`] has gone.
-    no_senders: OnceLock<()>,
+    no_senders: AtomicBool,
     /// Set when the last [`Queue`] has gone.
-    no_takers: OnceLock<()>,
+    no_takers: AtomicBool,
 }
 
 /// Makes a bounded queue, first in, first out, that rings `counter` whenever an item has come; most often that is
@@ -132,8 +130,8 @@ pub fn queue<T>(capacity: usize, counter: &'static ChangeCounter) -> (Sender<T>,
         work: counter,
         room,
         bell,
-        no_senders: OnceLock::new(),
-        no_takers: OnceLock::new(),
+        no_senders: AtomicBool::new(false),
+        no_takers: AtomicBool::new(false),
     });
     let sender = Sender {
         end: Arc::new(SendersEnd(middle.clone())),
@@ -150,7 +148,8 @@ struct SendersEnd<T>(Arc<Middle<T>>);
 impl<T> Drop for SendersEnd<T> {
     fn drop(&mut self) {
         // First the end, then the news of it.
-        let _ = self.0.no_senders.set(());
+        // ORDERING: Release; the partner is the Acquire in `is_finished`, which then finds the last item.
+        self.0.no_senders.store(true, Ordering::Release);
         self.0.work.ring();
     }
 }
@@ -160,7 +159,8 @@ struct TakersEnd<T>(Arc<Middle<T>>);
 
 impl<T> Drop for TakersEnd<T> {
     fn drop(&mut self) {
-        let _ = self.0.no_takers.set(());
+        // ORDERING: Relaxed; the counter publishes it to those that wait.
+        self.0.no_takers.store(true, Ordering::Relaxed);
         self.0.room.ring();
     }
 }
@@ -182,7 +182,8 @@ impl<T> Sender<T> {
     /// [`PushError`] gives the item back.
     pub fn push(&self, item: T) -> Result<(), PushError<T>> {
         let middle = &self.end.0;
-        if middle.no_takers.get().is_some() {
+        // ORDERING: Relaxed; a sender that waits has taken a snapshot of the counter that is rung behind the store.
+        if middle.no_takers.load(Ordering::Relaxed) {
             return Err(PushError::Closed(item));
         }
         middle.items.push(item).map_err(PushError::Full)?;
@@ -259,7 +260,8 @@ impl<T> Queue<T> {
     /// Whether there are none and never will be: every [`Sender`] has been dropped.
     pub fn is_finished(&self) -> bool {
         // In this order: the last sender may push just before it goes.
-        self.end.0.no_senders.get().is_some() && self.is_empty()
+        // ORDERING: Acquire; the partner is the Release of the last sender.
+        self.end.0.no_senders.load(Ordering::Acquire) && self.is_empty()
     }
 }
 
@@ -284,3 +286,6 @@ impl<T> fmt::Debug for Queue<T> {
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(all(test, loom))]
+mod interleavings;

@@ -265,13 +265,13 @@ fn rings_during_a_sleep_are_one_for_the_kernel() {
     fixture.quiet();
     let watches = [fixture.driver.watch()];
     for _ in 0..3 {
-        assert!(fixture.multiplexer.announce(&watches));
+        assert!(fixture.multiplexer.announce(&watches).unwrap());
     }
     for _ in 0..10 {
         counter.ring();
     }
     assert_eq!(fixture.multiplexer.bell.bell().drain(), 1);
-    assert!(!fixture.multiplexer.announce(&watches));
+    assert!(!fixture.multiplexer.announce(&watches).unwrap());
     counter.ring();
     assert_eq!(fixture.multiplexer.bell.bell().drain(), 0);
 }
@@ -492,8 +492,6 @@ fn another_program_inherits_nothing() {
 #[test]
 fn limits_are_answers() {
     let mut fixture = Fixture::new();
-    let again = fixture.multiplexer.add(fixture.machine).unwrap_err();
-    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     for _ in 1..255 {
         let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
         fixture.multiplexer.add(machine).unwrap();
@@ -507,4 +505,79 @@ fn limits_are_answers() {
     assert_eq!(beyond.kind(), io::ErrorKind::InvalidInput);
     // Neither has taken the bell.
     assert_eq!(large.set_bell(multiplexer.bell), Ok(()));
+}
+
+/// Why this machine is refused.
+fn refusal<T>(multiplexer: &mut Multiplexer, machine: Machine<T, impl Access>) -> String {
+    let refused = multiplexer.add(machine).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    refused.to_string()
+}
+
+#[test]
+fn a_machine_is_in_one_multiplexer() {
+    let mut fixture = Fixture::new();
+    let again = refusal(&mut fixture.multiplexer, fixture.machine);
+    assert_eq!(again, "the machine is already in this multiplexer");
+    let mut other = Multiplexer::new().unwrap();
+    let elsewhere = "the machine is already in another multiplexer, or served without one";
+    assert_eq!(refusal(&mut other, fixture.machine), elsewhere);
+    let parked: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).workloads(2));
+    let bell: &'static EventFd = Box::leak(Box::new(EventFd::new().unwrap()));
+    parked.set_bell_for(Workload::IO, bell).unwrap();
+    assert_eq!(refusal(&mut other, parked), elsewhere);
+    assert!(
+        !parked.counter_of(Workload::CPU).has_bell(),
+        "it is left alone"
+    );
+    // Neither refusal has taken a number.
+    assert!(other.machines.is_empty());
+}
+
+#[test]
+fn workloads_that_are_served_elsewhere_keep_their_bells() {
+    const CUSTOM: Workload = Workload::custom(0);
+    let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).workloads(3).drivers(3));
+    let bell: &'static EventFd = Box::leak(Box::new(EventFd::new().unwrap()));
+    machine.set_bell_for(Workload::CPU, bell).unwrap();
+    let mut multiplexer = Multiplexer::new().unwrap();
+    let _registry = multiplexer.add(machine).unwrap();
+    assert!(machine.counter_of(Workload::CPU).is_rung_by(bell));
+    assert!(machine.counter_of(CUSTOM).is_rung_by(multiplexer.bell));
+    // A driver whose changes would not be heard is no driver to sleep for.
+    let refused = |multiplexer: &mut Multiplexer, driver: &Driver<u8, Shared>| {
+        let now = Some(Instant::now());
+        let polled = multiplexer.poll(&[driver.watch()], now).unwrap_err();
+        let settled = multiplexer.settle(&[driver.watch()]).unwrap_err();
+        assert_eq!(polled.to_string(), settled.to_string());
+        assert!(
+            polled.to_string().contains("do not end the sleep"),
+            "{polled}"
+        );
+        assert_eq!(polled.kind(), io::ErrorKind::InvalidInput);
+    };
+    for serves in [
+        Workload::CPU.into(),
+        Workload::IO | Workload::CPU,
+        Workloads::ALL,
+    ] {
+        let mut driver = machine.driver_for(serves).unwrap();
+        driver.turn(|_| ()).unwrap();
+        refused(&mut multiplexer, &driver);
+    }
+    let mut moving = machine.driver_for(Workload::IO | CUSTOM).unwrap();
+    moving.turn(|_| ()).unwrap();
+    let now = Some(Instant::now());
+    assert!(multiplexer.poll(&[moving.watch()], now).is_ok());
+    assert!(multiplexer.settle(&[moving.watch()]).unwrap());
+    // Nor is one of a machine that was never added, beside one that was.
+    let stranger: Machine<u8, Shared> = Machine::heap(Capacity::slots(1));
+    let mut driver = stranger.driver().unwrap();
+    driver.turn(|_| ()).unwrap();
+    refused(&mut multiplexer, &driver);
+    let both = [moving.watch(), driver.watch()];
+    assert!(multiplexer.poll(&both, now).is_err());
+    // What was said of the sleep before is taken back.
+    machine.counter().ring();
+    assert_eq!(multiplexer.bell.bell().drain(), 0);
 }

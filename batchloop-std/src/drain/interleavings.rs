@@ -74,7 +74,10 @@ impl Fixture {
 /// One of two workers on the same counter expects an item, and the other one may be called when it comes.
 #[test]
 fn what_ends_an_expectation_ends_the_drain_and_nothing_is_left() {
-    loom::model(|| {
+    let mut builder = loom::model::Builder::new();
+    // Three threads with whole turns; with one preemption more it takes minutes.
+    builder.preemption_bound = Some(2);
+    builder.check(|| {
         let workers = [Workload::IO.into(); 2];
         let fixture = Fixture::new(&workers);
         let item = Arc::new(AtomicBool::new(false));
