@@ -10,7 +10,8 @@
 //! payloads, and parents if the [`Capacity`](crate::Capacity) asks for them. A wake reads and writes one lifecycle
 //! word, so eight slots (sixteen on 32-bit targets) share a cache line, and the payload stays where it is.
 //!
-//! The lifecycle word holds the lock bit, the notified bit, the phase, four events and the version:
+//! The lifecycle word holds the lock bit, the notified bit, the phase, four events that stay until they are taken, and
+//! the version:
 //!
 //! ```text
 //!              allocate              a turn takes it          its closure runs
@@ -88,8 +89,12 @@
 //! sees the count and does not wait, or the ringer sees the announcement and rings. The wait has no time-out, since
 //! none is needed.
 //!
-//! The owner of a `Local` machine counts its own changes in another word, with plain stores: it is awake, so there is
-//! nobody to ring for. A snapshot has both words.
+//! The owner of a `Local` machine counts its own changes in another word, with plain stores. It is awake, but a driver of
+//! the same thread may sleep as a task of an executor, or behind a multiplexer that is hosted: then it rings. Both the
+//! announcement and the change are the thread's own, so that needs no fence. A snapshot has both words.
+//!
+//! A bell that panics loses no state: what a turn has in hand goes back while the panic goes on, and the bell is silent
+//! until the driver that it happened to has another turn.
 //!
 //! A set that is not empty counts no further change. That is enough: whoever set the first bit counted it, and a
 //! driver that has not taken the bits since has not slept either.
