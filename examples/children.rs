@@ -34,7 +34,9 @@ struct Parent {
 impl Parent {
     fn child_ended(&mut self, outcome: Result<Vec<u8>, Abandoned>) -> Reaction {
         self.ended += 1;
-        DELIVERED.fetch_add(outcome.is_ok().into(), Ordering::Relaxed);
+        if outcome.is_ok() {
+            DELIVERED.fetch_add(1, Ordering::Relaxed);
+        }
         Reaction::Wake
     }
 }
@@ -98,7 +100,9 @@ fn parents(cx: &mut Turn<'_, Parent, Shared>, family: &mut Family) {
     let machine = cx.machine();
     family.doomed.retain(|&parent| {
         let cancelled = machine.release(parent);
-        family.cancelled += u64::from(cancelled.is_ok());
+        if cancelled.is_ok() {
+            family.cancelled += 1;
+        }
         matches!(cancelled, Err(SignalError::Busy(())))
     });
     if !family.doomed.is_empty() {

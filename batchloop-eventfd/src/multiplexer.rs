@@ -428,7 +428,9 @@ impl Multiplexer {
                 }
                 Mark::BELL => polled.rung = true,
                 Mark::Producer(number) => {
-                    polled.producers += usize::from(self.producers.make_ready(number));
+                    if self.producers.make_ready(number) {
+                        polled.producers += 1;
+                    }
                 }
             }
         }

@@ -232,7 +232,9 @@ impl Ring {
         for completion in self.queue.uring.completion() {
             let (data, flags) = (completion.user_data(), completion.flags());
             let goes_on = cqueue::more(flags);
-            self.queue.under_way -= usize::from(!goes_on);
+            if !goes_on {
+                self.queue.under_way -= 1;
+            }
             let outcome = match completion.result() {
                 result if result < 0 => Err(Errno::from_raw_os_error(-result)),
                 result => Ok(result as u32),
@@ -311,7 +313,9 @@ impl Queue {
                 (receive.build(), Kind::Receive)
             }
             Operation::Send { bytes, manner } => {
-                self.quiet += usize::from(manner == Manner::Quiet);
+                if manner == Manner::Quiet {
+                    self.quiet += 1;
+                }
                 let flags = (RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits()) as i32;
                 let send = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32);
                 let send = send.flags(flags).build();

@@ -190,7 +190,9 @@ impl Pool {
                     self.stays_awake(place, phase, rest, &driver)
                 });
                 self.drain.rise(place);
-                report.sleeps += u64::from(slept);
+                if slept {
+                    report.sleeps += 1;
+                }
             }
         }
     }

@@ -204,9 +204,11 @@ impl Proxy {
             return Step::Release;
         }
         if !me.events().contains(Events::WRITABLE) {
-            let is_over = me.events().contains(Events::DEADLINE);
-            self.timed_out += u64::from(is_over);
-            return if is_over { Step::Release } else { Step::Wait };
+            if !me.events().contains(Events::DEADLINE) {
+                return Step::Wait;
+            }
+            self.timed_out += 1;
+            return Step::Release;
         }
         if self.open(upstream, me).is_err() {
             self.unreachable += 1;

@@ -267,7 +267,11 @@ impl Function {
             let block = &self.body[at..];
             let mut depth = 0;
             let end = block.find(|c| {
-                depth += i32::from(c == '{') - i32::from(c == '}');
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
                 depth == 0 && c == '}'
             });
             (&self.body[..at], &block[..end.unwrap_or(block.len())])
@@ -478,6 +482,83 @@ fn functions_fit_on_a_screen() {
             let length = lines[at..].iter().position(|line| *line == end);
             if starts && length.is_some_and(|length| length >= FUNCTION_LINES) {
                 complaints.push(format!("{}:{} is long", source.path, at + 1));
+            }
+        }
+    }
+    assert_tidy(complaints);
+}
+
+/// What a bool is called, or how it comes about.
+fn may_be_a_bool(value: &str) -> bool {
+    let words: Vec<&str> = value
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let verbs = ["is", "are", "was", "has", "had", "can", "may", "contains"];
+    let is_told = |word: &&str| {
+        verbs
+            .iter()
+            .any(|verb| word.split('_').next() == Some(verb))
+    };
+    let signs = ["!", "==", "<", ">", "&&", "||", "true", "false"];
+    words.iter().any(is_told) || signs.iter().any(|sign| value.contains(sign))
+}
+
+/// Whether a line adds a bool to a number, or puts it there in another way.
+fn counts_by_a_bool(code: &str) -> bool {
+    let code = code.trim();
+    let signs = [
+        " += ",
+        " -= ",
+        " |= ",
+        " &= ",
+        " ^= ",
+        "fetch_add(",
+        "fetch_sub(",
+    ];
+    let Some(value) = signs.iter().find_map(|sign| Some(code.split_once(sign)?.1)) else {
+        return false;
+    };
+    let integers = [
+        "u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "isize",
+    ];
+    let converts = integers.iter().any(|integer| {
+        let is_cast = value.contains(&format!(" as {integer}"));
+        value.contains(&format!("{integer}::from(")) || is_cast && may_be_a_bool(value)
+    });
+    converts || value.contains(".into()") && may_be_a_bool(value)
+}
+
+/// Until 1.96.1, rustc may drop a comparison whose outcome is used twice: as a value, and as the condition of an `if`
+/// (rust-lang/rust#158206). What is counted is then not what is the case, in release builds alone. `cargo xtask
+/// optimised` looks for what has been dropped; here is the form that it had, for which `if` does as well.
+#[test]
+fn nothing_counts_by_a_bool() {
+    for line in [
+        "self.sums.timed_out += u64::from(is_over);",
+        "left -= usize::from(!goes_on);",
+        "seen |= u32::from(a == b) << 3;",
+        "sum += is_over as u64;",
+        "sum += (a == b) as u64;",
+        "SUM.fetch_add(outcome.is_ok().into(), Relaxed);",
+    ] {
+        assert!(counts_by_a_bool(line), "{line}");
+    }
+    for line in [
+        "sum += 1;",
+        "sum += sent as u64;",
+        "let n = u64::from(byte);",
+    ] {
+        assert!(!counts_by_a_bool(line), "{line}");
+    }
+    let mut complaints = Vec::new();
+    for source in sources() {
+        for (at, line) in source.text.lines().enumerate() {
+            if counts_by_a_bool(code(line)) {
+                let place = format!("{}:{}", source.path, at + 1);
+                complaints.push(format!(
+                    "{place}: counts by a bool, which rustc 1.95 may compile wrongly; write `if`: {line}"
+                ));
             }
         }
     }

@@ -77,7 +77,9 @@ fn mutants(names: &[String]) -> Result<bool, String> {
             Ok(Verdict::Passed) => ("SURVIVES", false),
             Err(message) => (message.as_str(), false),
         };
-        survivors += usize::from(!killed);
+        if !killed {
+            survivors += 1;
+        }
         println!(
             "{:width$}  {:12}  {word:8}  {:3} s  {}",
             mutation.name,

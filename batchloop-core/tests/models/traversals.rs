@@ -158,7 +158,9 @@ impl Model {
                 *last = Some(found);
             }
             None => {
-                self.late += usize::from(node.complete);
+                if node.complete {
+                    self.late += 1;
+                }
                 let path = match scope.as_str() {
                     "" => found.to_string(),
                     scope => format!("{found} in {scope}"),
