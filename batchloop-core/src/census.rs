@@ -13,6 +13,7 @@ use crate::{
     machine::Machine,
     sync::Ordering,
     trie,
+    type_name::TypeName,
 };
 
 /// Prints the state in a slot if it still has this version.
@@ -115,9 +116,15 @@ impl Census {
         })
     }
 
-    /// The name of the states' type, without its path.
+    /// The name of the states' type, without its path. Those of the types that it is made of may have theirs; see
+    /// [`state_type`](Self::state_type).
     pub fn state_name(self) -> &'static str {
-        self.frame.state_name()
+        self.state_type().without_path()
+    }
+
+    /// The states' type, by name.
+    pub fn state_type(self) -> TypeName {
+        self.frame.state_type()
     }
 
     /// How many slots have a state or are reserved for one.
@@ -140,7 +147,7 @@ impl Census {
 impl fmt::Debug for Census {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (live, slots) = (self.live(), self.slots());
-        write!(f, "Census<{}>({live} of {slots})", self.state_name())
+        write!(f, "Census<{}>({live} of {slots})", self.state_type())
     }
 }
 

@@ -90,7 +90,7 @@ impl<T> From<Dump<T, Shared>> for Census {
 impl<T, A: Access> fmt::Display for Dump<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (live, slots) = (self.census.live(), self.census.slots());
-        writeln!(f, "{}: {live} of {slots} slots", self.census.state_name())?;
+        writeln!(f, "{}: {live} of {slots} slots", self.census.state_type())?;
         for record in self.census.records() {
             writeln!(f, "  {record}")?;
         }

@@ -2,7 +2,7 @@
 
 use core::{error::Error, fmt};
 
-use crate::point::ProgramPoint;
+use crate::{point::ProgramPoint, type_name::TypeName};
 
 /// Every slot is in use. The value that found no place is inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -254,7 +254,8 @@ impl fmt::Display for Mismatch {
         if let Some(site) = self.at {
             write!(f, " at {site}")?;
         }
-        write!(f, ": expected {}, found {}", self.expected, self.found)
+        let [expected, found] = [self.expected, self.found].map(TypeName::new);
+        write!(f, ": expected {expected}, found {found}")
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     sync::{AtomicUsize, Ordering, Witness, fence},
     task::TaskCell,
     trie::{Growth, Node},
+    type_name::TypeName,
     watch::Shard,
     workload::Workload,
 };
@@ -104,9 +105,8 @@ impl Frame {
         &self.growth
     }
 
-    pub(crate) fn state_name(&self) -> &'static str {
-        let name = self.state.name;
-        name.rsplit("::").next().unwrap_or(name)
+    pub(crate) fn state_type(&self) -> TypeName {
+        TypeName::new(self.state.name)
     }
 
     /// The slot of this number, if there is one.

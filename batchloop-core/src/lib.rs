@@ -122,7 +122,7 @@
 //! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
 //! | [`NoTasks`] | futures inside states ([`Me::poll`]) |
 //! | [`Lineage`] | the state that started a state |
-//! | [`Dump`], [`Census`], [`Record`], [`Standing`] | every live state, printed or as data |
+//! | [`Dump`], [`Census`], [`Record`], [`Standing`], [`TypeName`] | every live state, printed or as data |
 //! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
 //!
 //! [`implementation`] explains the inside.
@@ -189,6 +189,7 @@ mod task_bell;
 mod timers;
 mod trie;
 mod turn;
+mod type_name;
 mod watch;
 mod workload;
 
@@ -227,6 +228,7 @@ pub use task_bell::{Changed, TaskBell};
 pub use timers::{Timer, Timers};
 pub use trie::Node;
 pub use turn::{Driver, Turn};
+pub use type_name::TypeName;
 pub use watch::{Announced, Shard, Watch};
 pub use workload::{Workload, Workloads};
 

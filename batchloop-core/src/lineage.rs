@@ -6,6 +6,7 @@ use crate::{
     frame::Frame,
     handle::Version,
     sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    type_name::TypeName,
 };
 
 /// A state of any machine, by slot and version: what a child knows of its parent.
@@ -57,9 +58,15 @@ impl Lineage {
         !state.is_live()
     }
 
-    /// The name of the state's type, without its path.
+    /// The name of the state's type, without its path. Those of the types that it is made of may have theirs; see
+    /// [`state_type`](Self::state_type).
     pub fn state_name(self) -> &'static str {
-        self.frame.state_name()
+        self.state_type().without_path()
+    }
+
+    /// The state's type, by name.
+    pub fn state_type(self) -> TypeName {
+        self.frame.state_type()
     }
 
     /// The index of the slot, from 0.
@@ -93,13 +100,7 @@ impl hash::Hash for Lineage {
 
 impl fmt::Debug for Lineage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}#{}v{}",
-            self.frame.state_name(),
-            self.slot,
-            self.version
-        )
+        write!(f, "{}#{}v{}", self.state_type(), self.slot, self.version)
     }
 }
 

@@ -45,7 +45,7 @@ impl<T, A: Access> fmt::Debug for Machine<T, A> {
         write!(
             f,
             "Machine<{}>({} of {})",
-            self.frame.state_name(),
+            self.frame.state_type(),
             self.live(),
             self.capacity()
         )

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use batchloop_core::{Census, Events, Lineage, Record, Site, Standing};
+use batchloop_core::{Census, Events, Lineage, Record, Site, Standing, TypeName};
 #[cfg(feature = "serde")]
 use serde::Serialize;
 
@@ -187,7 +187,7 @@ impl ParentDump {
         ParentDump {
             machine: match machine {
                 Some((name, _)) => name.clone(),
-                None => parent.state_name().to_string(),
+                None => parent.state_type().to_string(),
             },
             slot: parent.slot(),
             version: parent.version().to_string(),
@@ -205,6 +205,7 @@ impl fmt::Display for SystemDump {
                 live,
                 slots,
             } = machine;
+            let state = TypeName::new(state);
             writeln!(f, "{name}: {state}, {live} of {slots} slots")?;
         }
         self.states
