@@ -154,6 +154,8 @@ mod bitmap;
 mod capacity;
 mod census;
 mod change;
+#[cfg(any(not(loom), test))]
+mod claim;
 mod completion;
 mod context;
 mod cursor;
@@ -165,6 +167,8 @@ mod free_set;
 mod handle;
 #[cfg(feature = "alloc")]
 mod heap;
+#[cfg(not(loom))]
+mod home;
 mod hook;
 mod idle;
 pub mod implementation;
@@ -198,6 +202,9 @@ pub use batch::{Batch, Step};
 pub use capacity::{Capacity, Footprint, Wrap};
 pub use census::{Census, Record, Standing};
 pub use change::{Bell, BellTaken, ChangeCounter, Snapshot};
+#[cfg(any(not(loom), test))]
+#[doc(hidden)]
+pub use claim::Claim;
 pub use completion::{Abandoned, Completion, Delivery};
 pub use context::Context;
 pub use dump::Dump;
@@ -208,6 +215,11 @@ pub use error::{
 pub use events::Events;
 pub use frame::FrameCell;
 pub use handle::{Handle, Token, Version};
+#[cfg(not(loom))]
+pub use home::{Home, Storage};
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub use home::{Memory, Uncleared};
 pub use hook::{Hook, Reaction, Waker};
 pub use idle::{Backoff, Idle, Progress};
 pub use lineage::{Kin, Lineage};
@@ -219,8 +231,6 @@ pub use project::Field;
 #[doc(hidden)]
 pub use project::FieldAt;
 pub use scratch::Index;
-#[cfg(not(loom))]
-pub use storage::{Home, Storage};
 pub use storage::{Parts, Payload, Place};
 pub use task::{NoTasks, TaskCell};
 #[cfg(feature = "task-bell")]
