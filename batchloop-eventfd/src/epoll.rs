@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::sync::plain::{AtomicU32, Ordering};
 use batchloop_core::Events;
 use rustix::{
     buffer::spare_capacity,
@@ -83,9 +84,23 @@ fn rounded_up(left: Duration) -> Timespec {
 /// What is asked for a descriptor: these events, and to hear of the other side's end.
 pub(crate) fn interest(events: Events) -> EventFlags {
     let mut flags = EventFlags::RDHUP | EventFlags::ET;
-    flags.set(EventFlags::IN, events.contains(Events::READABLE));
+    let reads = events.contains(Events::READABLE);
+    flags.set(EventFlags::IN | EventFlags::PRI, reads);
     flags.set(EventFlags::OUT, events.contains(Events::WRITABLE));
     flags
+}
+
+/// How many reports of urgent data there have been: see [`urgent`].
+static URGENT: AtomicU32 = AtomicU32::new(0);
+
+/// How many reports of urgent data there have been, in all of the program.
+///
+/// A receive stops at the mark that urgent data leaves in a stream, even though more is behind it. The kernel says in
+/// its report of readiness that there is a mark, before anything is received up to it. So a stream that has seen the
+/// count change knows that a receive which did not fill its room may have come to a mark.
+pub(crate) fn urgent() -> u32 {
+    // ORDERING: Relaxed; the partner is in `translate`, and the event that is posted after it carries the count along.
+    URGENT.load(Ordering::Relaxed)
 }
 
 /// A hang-up or an error is also a readiness in both directions: the next read or write says what it is.
@@ -97,6 +112,10 @@ pub(crate) fn translate(flags: EventFlags) -> Events {
     }
     if broken || flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI) {
         events = events | Events::READABLE;
+    }
+    if flags.contains(EventFlags::PRI) {
+        // ORDERING: Relaxed; the partner is in `urgent`.
+        URGENT.fetch_add(1, Ordering::Relaxed);
     }
     if broken || flags.contains(EventFlags::OUT) {
         events = events | Events::WRITABLE;

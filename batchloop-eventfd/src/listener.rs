@@ -128,7 +128,7 @@ impl Listener {
                 Ok(socket) => {
                     self.pause = None;
                     let mut stream = Stream::new(socket);
-                    match registry.attach(&mut stream, slot.handle().token()) {
+                    match registry.attach_new(&mut stream, slot.handle().token()) {
                         Ok(()) => {
                             self.accepted.clients += 1;
                             let handle = slot.handle();

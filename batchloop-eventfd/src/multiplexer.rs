@@ -130,9 +130,11 @@ impl Multiplexer {
     /// more, are one system call. All else is as with [`new`](Self::new).
     ///
     /// The ring has 2 MiB of buffers for receiving. For each stream, up to 64 KiB that are sent wait in its memory, and
-    /// 32 KiB that nobody takes (and what was on its way). A stream that is dropped is closed when what it has sent is
-    /// with the kernel, at the latest 10 seconds after; [`lingering`](Self::lingering) counts them. When the multiplexer
-    /// is dropped, it submits what is left, waits for nothing, and all attached streams are at their end.
+    /// 8 KiB that were received and are not taken; what comes then stays in the socket. A stream that is dropped is closed
+    /// when what it has sent is with the kernel, and is reset if the other side takes nothing for about a minute;
+    /// [`lingering`](Self::lingering) counts them. When the multiplexer is dropped, it submits what is left and waits for
+    /// nothing. All attached streams are at their end then, and those that have something left are reset, so that the
+    /// other side does not take what it got for the whole.
     ///
     /// # Errors
     ///
@@ -207,7 +209,7 @@ impl Multiplexer {
         let number = self.machines.len() as u8;
         self.machines.push(Box::new(machine));
         let ring = self.ring.as_ref().map(Ring::shared);
-        Ok(Registry::new(Arc::clone(&self.epoll), ring, number))
+        Ok(Registry::new(&self.epoll, ring, number))
     }
 
     /// Registers a descriptor that belongs to no state: a listener, a pipe that signals come through. When it becomes

@@ -2,12 +2,15 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
-    sync::Arc,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Arc, Weak},
 };
 
 use batchloop_core::{Events, Token};
-use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::{
+    event::epoll::{self, EventData, EventFlags},
+    io::Errno,
+};
 
 use crate::{epoll::interest, ring::Shared, stream::Stream};
 
@@ -61,15 +64,16 @@ impl Mark {
 /// none.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    epoll: Arc<OwnedFd>,
+    /// The multiplexer's, as long as it is there.
+    epoll: Weak<OwnedFd>,
     ring: Option<Arc<Shared>>,
     machine: u8,
 }
 
 impl Registry {
-    pub(crate) fn new(epoll: Arc<OwnedFd>, ring: Option<Arc<Shared>>, machine: u8) -> Self {
+    pub(crate) fn new(epoll: &Arc<OwnedFd>, ring: Option<Arc<Shared>>, machine: u8) -> Self {
         Registry {
-            epoll,
+            epoll: Arc::downgrade(epoll),
             ring,
             machine,
         }
@@ -78,13 +82,38 @@ impl Registry {
     /// Registers a state's stream, which is connected: with the multiplexer's io_uring if it has one, or else as
     /// [`add`](Self::add) does.
     ///
+    /// A stream that is attached already is handed over: to another state, another machine, or another multiplexer. From
+    /// now on its events go to the new state, which is also told what is ready by now. What has been received and not
+    /// taken, and what has been sent and is not with the kernel, goes along. The state that had the stream may still see
+    /// events that were posted before.
+    ///
+    /// A stream that leaves an io_uring is used by its new owner as soon as the old multiplexer has been polled, which
+    /// ends the operations that are under way there. Until then the stream receives nothing and takes nothing to send,
+    /// and then an event tells. If it leaves for another io_uring, what it sends meanwhile waits there.
+    ///
     /// # Errors
     ///
-    /// As [`add`](Self::add); and the multiplexer is no more.
+    /// As [`add`](Self::add), and [`io::ErrorKind::NotConnected`] if this multiplexer, or the one whose io_uring the
+    /// stream is attached to, has been dropped. Then the stream is where it was.
     pub fn attach(&self, stream: &mut Stream, state: Token) -> io::Result<()> {
+        let (epoll, mark) = (self.epoll()?, Mark::State(self.machine, state));
         match &self.ring {
-            Some(ring) => stream.attach(ring, Mark::State(self.machine, state)),
-            None => self.add(&*stream, state),
+            Some(ring) => {
+                stream.attach_to_ring(ring, mark)?;
+                stream.tell(mark)?;
+                // It may have been added with its descriptor alone.
+                let _ = epoll::delete(&*epoll, &*stream);
+                Ok(())
+            }
+            None => stream.attach_to_epoll(&epoll, mark),
+        }
+    }
+
+    /// As [`attach`](Self::attach), for a stream that is registered nowhere.
+    pub(crate) fn attach_new(&self, stream: &mut Stream, state: Token) -> io::Result<()> {
+        match &self.ring {
+            Some(ring) => stream.attach_to_ring(ring, Mark::State(self.machine, state)),
+            None => self.attach(stream, state),
         }
     }
 
@@ -96,11 +125,11 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// The kernel's: no memory, too many registrations, or a descriptor that cannot be polled, such as a file.
+    /// The kernel's: no memory, too many registrations, or a descriptor that cannot be polled, such as a file. One that
+    /// is registered with this multiplexer already: [`io::ErrorKind::AlreadyExists`]. A multiplexer that has been dropped:
+    /// [`io::ErrorKind::NotConnected`].
     pub fn add(&self, fd: impl AsFd, state: Token) -> io::Result<()> {
-        let flags = interest(Events::READABLE | Events::WRITABLE);
-        epoll::add(&*self.epoll, fd, self.mark(state), flags)?;
-        Ok(())
+        self.register(fd, state, interest(Events::READABLE | Events::WRITABLE))
     }
 
     /// As [`add`](Self::add), for one event: afterwards nothing more is reported until
@@ -113,9 +142,7 @@ impl Registry {
     ///
     /// As [`add`](Self::add).
     pub fn add_once(&self, fd: impl AsFd, state: Token, events: Events) -> io::Result<()> {
-        let flags = interest(events) | EventFlags::ONESHOT;
-        epoll::add(&*self.epoll, fd, self.mark(state), flags)?;
-        Ok(())
+        self.register(fd, state, interest(events) | EventFlags::ONESHOT)
     }
 
     /// Waits for one more event of a descriptor that was registered with [`add_once`](Self::add_once). What is so
@@ -123,26 +150,57 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// The kernel's: no memory, or a descriptor that is not registered.
+    /// The kernel's: no memory, or a descriptor that is not registered. A multiplexer that has been dropped.
     pub fn listen_again(&self, fd: impl AsFd, state: Token, events: Events) -> io::Result<()> {
         let flags = interest(events) | EventFlags::ONESHOT;
-        epoll::modify(&*self.epoll, fd, self.mark(state), flags)?;
+        epoll::modify(&*self.epoll()?, fd, self.mark(state), flags)?;
         Ok(())
     }
 
-    /// Ends a registration before its descriptor is closed: to give the descriptor to somebody else, say.
+    /// Ends a registration before its descriptor is closed: to give the descriptor to another part of the program, say.
+    ///
+    /// A [`Stream`] that was attached keeps what has been received, and what it has sent is still sent; it may be attached
+    /// again. If it was attached to an io_uring, the multiplexer must be polled once more before the descriptor is read or
+    /// written elsewhere.
     ///
     /// # Errors
     ///
-    /// The kernel's: a descriptor that is not registered.
+    /// The kernel's: a descriptor that is not registered. A multiplexer that has been dropped.
     pub fn remove(&self, fd: impl AsFd) -> io::Result<()> {
-        epoll::delete(&*self.epoll, fd)?;
+        let epoll = self.epoll()?;
+        if !self.is_attached(&fd, Shared::remove) {
+            epoll::delete(&*epoll, fd)?;
+        }
         Ok(())
+    }
+
+    fn register(&self, fd: impl AsFd, state: Token, flags: EventFlags) -> io::Result<()> {
+        let epoll = self.epoll()?;
+        if self.is_attached(&fd, Shared::has) {
+            return Err(Errno::EXIST.into());
+        }
+        epoll::add(&*epoll, fd, self.mark(state), flags)?;
+        Ok(())
+    }
+
+    fn is_attached(&self, fd: impl AsFd, ask: fn(&Shared, BorrowedFd<'_>) -> bool) -> bool {
+        let ring = self.ring.as_ref();
+        ring.is_some_and(|ring| ask(ring, fd.as_fd()))
+    }
+
+    fn epoll(&self) -> io::Result<Arc<OwnedFd>> {
+        self.epoll.upgrade().ok_or_else(gone)
     }
 
     fn mark(&self, state: Token) -> EventData {
         Mark::State(self.machine, state).to_data()
     }
+}
+
+/// The error for what belongs to a multiplexer that has been dropped.
+pub(crate) fn gone() -> io::Error {
+    let why = "the multiplexer has been dropped";
+    io::Error::new(io::ErrorKind::NotConnected, why)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,12 +1,18 @@
 //! One io_uring for all streams of a thread: what a turn's closures send is queued, and one system call submits it all
 //! and waits.
 //!
-//! Each attached connection has one receive under way, which brings what comes in buffers that all connections share,
-//! until it is told to stop. Before each wait, buffers go back to the kernel: what nobody has taken until then is
-//! copied, up to a limit, beyond which that connection receives no more. So no client can keep them from the others.
-//! What is sent is copied, too, and is the ring's until the kernel is through with it. A stream that is dropped
-//! meanwhile frees its state's slot at once: the connection stays behind until its operations have ended, and is named
-//! in them by its place and generation.
+//! Each attached connection has one receive under way, which brings what comes in one of the buffers that all
+//! connections share. Before each wait, buffers go back to the kernel: what was not taken until then is copied, and that
+//! connection receives no more until it is. So no client can keep them from the others, nor the memory that a flood of
+//! bytes would need. Meanwhile the ring watches the connection for errors.
+//!
+//! What is sent is copied, too, and is the ring's until the kernel is through with it. It is first sent as far as it fits
+//! at once, which ends while it is submitted and is not reported: so a wait is for news only. What does not fit is sent in
+//! a second operation.
+//!
+//! A stream that is dropped meanwhile frees its state's slot at once: the connection stays behind until its operations
+//! have ended, and is named in them by its place and generation. One that goes elsewhere is let go of in the same way:
+//! see `succession`.
 //!
 //! All that epoll waits for, it still does: the ring waits for the epoll instance.
 //!
@@ -18,22 +24,26 @@
 //!   seen. A ring that is dropped ends all of them first, and leaks the memory if it cannot.
 //! * **K2.** A receive buffer belongs to the kernel, until a completion names it; then to the one [`Lent`] that stands
 //!   for it, until that is given back.
-//! * **K3.** The bytes of a send are not changed, moved or dropped from when it is queued until its completion.
+//! * **K3.** The bytes of a send are not changed, moved or dropped from when it is queued until its completion. A send with
+//!   `MSG_DONTWAIT` never waits: where its success is not reported, it is complete when the kernel has taken its entry
+//!   from the queue and a failure would have been reported.
 //!
 //! [`Lent`]: buffers::Lent
 
+mod attached;
 mod buffers;
 mod connection;
 mod connections;
+mod succession;
 
 use std::{
     io, mem,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    ptr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use batchloop_core::Events;
 use io_uring::{
     IoUring, cqueue, opcode, squeue,
     types::{CancelBuilder, Fd, SubmitArgs, Timespec},
@@ -47,11 +57,17 @@ use rustix::{
     net::{RecvFlags, SendFlags},
 };
 
-use crate::{bell::OneRing, epoll::Wait, event_fd::EventFd, registry::Mark};
+use crate::{
+    bell::OneRing,
+    epoll::{Wait, translate},
+    event_fd::EventFd,
+};
 
+pub(crate) use attached::Attached;
 use connection::{Manner, Operation};
-use connections::Name;
-pub(crate) use connections::{Attached, Shared};
+pub(crate) use connections::Shared;
+use connections::{Connections, Name, News};
+pub(crate) use succession::Past;
 
 /// How many operations one system call submits at most. More need more calls.
 const SUBMISSIONS: u32 = 1024;
@@ -59,13 +75,14 @@ const SUBMISSIONS: u32 = 1024;
 /// How many completions fit; the kernel keeps more, at some cost.
 const COMPLETIONS: u32 = 4 * SUBMISSIONS;
 
-/// How long the ends of small sends are waited for, together with something new: so that these two are one system call.
-/// They nearly always end when they are submitted. If one does not, because its client does not read, others that have
-/// something new wait for it no longer than this.
-const NEAR: Duration = Duration::from_micros(100);
+/// How long one attempt to send the last bytes of a connection whose stream has been dropped may take.
+static LINGER: Timespec = match cfg!(test) {
+    false => Timespec::new().sec(10),
+    true => Timespec::new().nsec(50_000_000),
+};
 
-/// How long a connection whose stream has been dropped may take for its last bytes.
-static LINGER: Timespec = Timespec::new().sec(10);
+/// The flag of a receive that something should be awaited first (`IORING_RECVSEND_POLL_FIRST`).
+const POLL_FIRST: u16 = 1;
 
 /// What a completion is of; in the upper bits, with the connection's name below.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +90,9 @@ static LINGER: Timespec = Timespec::new().sec(10);
 enum Kind {
     Receive = 1,
     Send,
-    Linger,
+    /// A send that is reported only if it could not send all.
+    QuickSend,
+    Watch,
     Epoll,
     /// Of which only the other operation's completion matters.
     Cancel,
@@ -85,7 +104,13 @@ impl Kind {
     }
 
     fn from_data(data: u64) -> Self {
-        let kinds = [Kind::Receive, Kind::Send, Kind::Linger, Kind::Epoll];
+        let kinds = [
+            Kind::Receive,
+            Kind::Send,
+            Kind::QuickSend,
+            Kind::Watch,
+            Kind::Epoll,
+        ];
         let kind = kinds.into_iter().find(|kind| data >> 56 == *kind as u64);
         kind.unwrap_or(Kind::Cancel)
     }
@@ -120,7 +145,7 @@ pub(crate) struct Ring {
     /// Readable when an operation has ended.
     notice: EventFd,
     is_hosted: bool,
-    news: Vec<(Mark, Events)>,
+    news: Vec<News>,
 }
 
 impl Ring {
@@ -142,7 +167,6 @@ impl Ring {
             queue: Queue {
                 uring,
                 under_way: 0,
-                quiet: 0,
             },
             shared,
             epoll,
@@ -163,7 +187,9 @@ impl Ring {
     pub(crate) fn wait(&mut self, wait: Wait) -> io::Result<bool> {
         loop {
             self.queue_plans(wait != Wait::Not);
-            let entered = self.queue.enter(wait)?;
+            // What states should know already does not wait.
+            let how = if self.is_quiet() { wait } else { Wait::Not };
+            let entered = self.queue.enter(how)?;
             let collected = self.collect();
             let is_over = wait == Wait::Not || entered == Entered::Over;
             if is_over || collected.is_news || !self.news.is_empty() {
@@ -173,7 +199,7 @@ impl Ring {
     }
 
     /// What has happened to states' connections.
-    pub(crate) fn news(&mut self) -> impl Iterator<Item = (Mark, Events)> + '_ {
+    pub(crate) fn news(&mut self) -> impl Iterator<Item = News> + '_ {
         self.news.drain(..)
     }
 
@@ -202,7 +228,7 @@ impl Ring {
             return false;
         }
         let mut connections = self.shared.lock();
-        connections.sleeps = !connections.has_plans();
+        connections.sleeps = !connections.has_work();
         connections.sleeps
     }
 
@@ -213,7 +239,8 @@ impl Ring {
 
     fn queue_plans(&mut self, sleeps: bool) {
         let mut connections = self.shared.lock();
-        connections.sleeps = sleeps;
+        self.news.extend(connections.news());
+        connections.sleeps = sleeps && self.news.is_empty();
         connections.plan(|name, fd, operation| self.queue.add(name, fd, operation));
         drop(connections);
         if !self.waits_for_epoll {
@@ -226,40 +253,50 @@ impl Ring {
 
     /// Takes what has been completed.
     fn collect(&mut self) -> Collected {
-        let mut connections = self.shared.lock();
-        connections.sleeps = false;
         let mut epoll = false;
-        for completion in self.queue.uring.completion() {
-            let (data, flags) = (completion.user_data(), completion.flags());
-            let goes_on = cqueue::more(flags);
-            if !goes_on {
-                self.queue.under_way -= 1;
+        let has_ended = self.shared.work(|connections| {
+            connections.sleeps = false;
+            for completion in self.queue.uring.completion() {
+                let (data, flags) = (completion.user_data(), completion.flags());
+                let goes_on = cqueue::more(flags);
+                let outcome = match completion.result() {
+                    result if result < 0 => Err(Errno::from_raw_os_error(-result)),
+                    result => Ok(result as u32),
+                };
+                let (kind, name) = (Kind::from_data(data), Name::from_bits(data));
+                if !goes_on && kind != Kind::QuickSend {
+                    self.queue.under_way -= 1;
+                }
+                let news = match kind {
+                    Kind::Receive => {
+                        let buffer = cqueue::buffer_select(flags);
+                        let is_full = outcome == Ok(buffers::SIZE as u32);
+                        let has_more = is_full || cqueue::sock_nonempty(flags);
+                        connections.received(name, outcome, buffer, has_more)
+                    }
+                    Kind::Send | Kind::QuickSend => connections.sent(name, outcome),
+                    Kind::Watch => {
+                        let seen = outcome.map(EventFlags::from_bits_truncate).map(translate);
+                        connections.watched(name, seen, goes_on)
+                    }
+                    Kind::Epoll => {
+                        self.waits_for_epoll = goes_on;
+                        epoll = true;
+                        None
+                    }
+                    Kind::Cancel => None,
+                };
+                self.news.extend(news);
             }
-            let outcome = match completion.result() {
-                result if result < 0 => Err(Errno::from_raw_os_error(-result)),
-                result => Ok(result as u32),
-            };
-            let name = Name::from_bits(data);
-            let news = match Kind::from_data(data) {
-                Kind::Receive => {
-                    let buffer = cqueue::buffer_select(flags);
-                    connections.received(name, outcome, buffer, goes_on)
-                }
-                Kind::Send => connections.sent(name, outcome),
-                Kind::Linger => connections.give_up(name),
-                Kind::Epoll => {
-                    self.waits_for_epoll = goes_on;
-                    epoll = true;
-                    None
-                }
-                Kind::Cancel => None,
-            };
-            self.news
-                .extend(news.filter(|(_, events)| !events.is_empty()));
-        }
+            if self.queue.is_submitted() {
+                connections.submitted();
+            }
+            self.news.extend(connections.news());
+            connections.has_ended
+        });
         Collected {
             epoll,
-            is_news: epoll || connections.has_ended,
+            is_news: epoll || has_ended,
         }
     }
 
@@ -288,7 +325,7 @@ impl AsFd for Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         let is_sure = self.end();
-        self.shared.lock().is_gone = true;
+        self.shared.work(Connections::strand);
         if !is_sure {
             mem::forget(Arc::clone(&self.shared));
         }
@@ -298,44 +335,65 @@ impl Drop for Ring {
 /// What goes to the kernel.
 struct Queue {
     uring: IoUring,
-    /// Operations that have not ended.
+    /// Operations that have not ended, and will be reported.
     under_way: usize,
-    /// Sends whose end is near, and is no news.
-    quiet: usize,
 }
 
 impl Queue {
     fn add(&mut self, name: Name, fd: RawFd, operation: Operation<'_>) {
+        let fd = Fd(fd);
         let cancel = |kind: Kind| opcode::AsyncCancel::new(kind.to_data(name.to_bits())).build();
         let (entry, kind) = match operation {
-            Operation::Receive => {
-                let receive = opcode::RecvMulti::new(Fd(fd), buffers::GROUP);
-                (receive.build(), Kind::Receive)
+            Operation::Receive { at_once } => {
+                let receive = opcode::Recv::new(fd, ptr::null_mut(), 0).buf_group(buffers::GROUP);
+                let receive = receive.ioprio(if at_once { 0 } else { POLL_FIRST });
+                let receive = receive.build().flags(squeue::Flags::BUFFER_SELECT);
+                (receive, Kind::Receive)
+            }
+            Operation::Watch { readable } => {
+                let mut events = PollFlags::empty();
+                events.set(PollFlags::IN | PollFlags::RDHUP, readable);
+                let watch = opcode::PollAdd::new(fd, events.bits().into()).multi(true);
+                (watch.build(), Kind::Watch)
             }
             Operation::Send { bytes, manner } => {
-                if manner == Manner::Quiet {
-                    self.quiet += 1;
-                }
-                let flags = (RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits()) as i32;
-                let send = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32);
-                let send = send.flags(flags).build();
-                if manner == Manner::Hasty {
-                    self.push_pair(send, Kind::Send.to_data(name.to_bits()));
-                    return;
-                }
-                (send, Kind::Send)
-            }
-            Operation::Hurry => {
-                let linger = opcode::Timeout::new(&raw const LINGER);
-                (linger.build(), Kind::Linger)
+                return self.add_send(name, fd, bytes, manner);
             }
             Operation::StopReceiving => (cancel(Kind::Receive), Kind::Cancel),
+            Operation::StopWatching => (cancel(Kind::Watch), Kind::Cancel),
             Operation::StopSending => (cancel(Kind::Send), Kind::Cancel),
         };
         self.push(entry, kind.to_data(name.to_bits()));
     }
 
+    fn add_send(&mut self, name: Name, fd: Fd, bytes: &[u8], manner: Manner) {
+        let all = RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits();
+        let flags = match manner {
+            Manner::Quick => all | SendFlags::DONTWAIT.bits(),
+            Manner::Ordinary | Manner::Hasty => all,
+        };
+        let send = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32);
+        let send = send.flags(flags as i32).build();
+        let data = Kind::Send.to_data(name.to_bits());
+        match manner {
+            Manner::Quick => {
+                let data = Kind::QuickSend.to_data(name.to_bits());
+                let send = send.flags(squeue::Flags::SKIP_SUCCESS).user_data(data);
+                self.push_all(&[send]);
+            }
+            Manner::Ordinary => self.push(send, data),
+            Manner::Hasty => self.push_pair(send, data),
+        }
+    }
+
+    /// Whether the kernel has taken all entries, and the reports of those that failed at once are here.
+    fn is_submitted(&mut self) -> bool {
+        let submissions = self.uring.submission();
+        submissions.is_empty() && !submissions.cq_overflow()
+    }
+
     fn push(&mut self, entry: squeue::Entry, data: u64) {
+        self.under_way += 1;
         self.push_all(&[entry.user_data(data)]);
     }
 
@@ -343,12 +401,12 @@ impl Queue {
     fn push_pair(&mut self, entry: squeue::Entry, data: u64) {
         let entry = entry.user_data(data).flags(squeue::Flags::IO_LINK);
         let limit = opcode::LinkTimeout::new(&raw const LINGER).build();
+        self.under_way += 2;
         self.push_all(&[entry, limit.user_data(Kind::Cancel.to_data(0))]);
     }
 
     /// Queues operations. If there is no room, what is there is submitted first.
     fn push_all(&mut self, entries: &[squeue::Entry]) {
-        self.under_way += entries.len();
         loop {
             let mut submissions = self.uring.submission();
             // SAFETY: K1, K3: what the entries refer to outlives their last completions.
@@ -361,21 +419,16 @@ impl Queue {
         }
     }
 
-    /// The one system call of a turn. None if there is nothing to submit, and nothing to wait for.
+    /// The one system call of a turn.
     fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
-        let quiet = mem::take(&mut self.quiet);
         let submitter = self.uring.submitter();
-        let left = match wait {
-            Wait::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
-            _ => None,
-        };
-        let is_short = quiet > 0 && left.is_none_or(|left| left > NEAR);
-        let left = if is_short { Some(NEAR) } else { left };
-        let entered = match (wait, left.map(Timespec::from)) {
-            (Wait::Not, _) => submitter.submit(),
-            (_, None) => submitter.submit_and_wait(1),
-            (_, Some(left)) => {
-                submitter.submit_with_args(quiet + 1, &SubmitArgs::new().timespec(&left))
+        let entered = match wait {
+            Wait::Not => submitter.submit(),
+            Wait::ForEver => submitter.submit_and_wait(1),
+            Wait::Until(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let left = Timespec::from(left);
+                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&left))
             }
         };
         let error = match entered {
@@ -383,7 +436,6 @@ impl Queue {
             Err(error) => error,
         };
         match Errno::from_io_error(&error) {
-            Some(Errno::TIME) if is_short => Ok(Entered::Ordinary),
             Some(Errno::TIME) => Ok(Entered::Over),
             // What has ended by then is completed all the same, as in `epoll::wait`.
             Some(Errno::INTR) if wait != Wait::Not => {

@@ -1,20 +1,23 @@
 //! A stream socket that knows what its edges have said.
 
 use std::{
-    io,
+    io, mem,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
-use batchloop_core::{Access, Events, Me};
+use batchloop_core::{Access, Bell, Events, Me};
 use rustix::{
+    event::epoll::{self, EventFlags},
     io::{Errno, retry_on_intr},
-    net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown},
+    net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt::socket_error},
 };
 
 use crate::{
+    epoll::{interest, urgent},
+    event_fd::EventFd,
     registry::Mark,
-    ring::{Attached, Shared},
+    ring::{Attached, Past, Shared},
 };
 
 /// What a look at a stream brought.
@@ -31,8 +34,8 @@ pub enum Received {
 /// A non-blocking stream socket, and what is known of its readiness between two edges.
 ///
 /// An edge-triggered descriptor is used until it would block, and the cheapest way to know that it would is not to ask:
-/// a receive that did not fill its room has emptied the socket, unless the other side's end came with it, which the
-/// edge has said. So an exchange of a request and an answer costs two system calls, and an end is not missed.
+/// a receive that did not fill its room has emptied the socket, unless the other side's end or urgent data came with it,
+/// which the edge has said. So an exchange of a request and an answer costs two system calls, and nothing is missed.
 ///
 /// A closure that uses the stream lets it take its events first, by [`note`](Self::note), and then uses it until it returns
 /// [`Received::Nothing`], or sends less than it was given. A closure that does not use the stream leaves them: they stay
@@ -43,10 +46,18 @@ pub enum Received {
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
+    /// Rings that it was attached to before, and that still have something of it.
+    past: Past,
+    /// The epoll instance that it was attached to.
+    epoll: Weak<OwnedFd>,
     may_receive: bool,
     may_send: bool,
     /// The other side has ended its sending; what it sent may still be in the socket.
     is_ending: bool,
+    /// How many reports of urgent data there had been when the socket was last known to be empty.
+    urgent: u32,
+    /// An error that was taken from the socket.
+    broken: Option<Errno>,
 }
 
 #[derive(Debug)]
@@ -62,18 +73,99 @@ impl Stream {
     pub fn new(socket: impl Into<OwnedFd>) -> Self {
         Stream {
             socket: Socket::Direct(Arc::new(socket.into())),
+            past: Past::default(),
+            epoll: Weak::new(),
             may_receive: false,
             may_send: true,
             is_ending: false,
+            urgent: urgent(),
+            broken: None,
         }
     }
 
     /// Goes through a ring from now on.
-    pub(crate) fn attach(&mut self, ring: &Arc<Shared>, mark: Mark) -> io::Result<()> {
-        if let Socket::Direct(socket) = &self.socket {
-            self.socket = Socket::Attached(Attached::new(ring, Arc::clone(socket), mark)?);
+    pub(crate) fn attach_to_ring(&mut self, ring: &Arc<Shared>, mark: Mark) -> io::Result<()> {
+        if let Socket::Attached(old) = &self.socket
+            && old.is_of(ring)
+        {
+            return Ok(());
         }
-        Ok(())
+        self.is_usable()?;
+        let is_first = self.is_in_no_ring();
+        let new = Attached::new(ring, self.descriptor(), mark, !is_first)?;
+        self.leave_epoll();
+        if let Socket::Attached(old) = mem::replace(&mut self.socket, Socket::Attached(new)) {
+            self.past.add(old);
+        }
+        match &self.socket {
+            Socket::Attached(new) if !is_first => self.past.lead_to_ring(new),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets its state know what is ready in a ring, as epoll does when a descriptor is registered.
+    pub(crate) fn tell(&self, mark: Mark) -> io::Result<()> {
+        match &self.socket {
+            Socket::Attached(attached) => attached.take_up(mark),
+            Socket::Direct(_) => Ok(()),
+        }
+    }
+
+    /// Is registered with epoll from now on.
+    pub(crate) fn attach_to_epoll(&mut self, new: &Arc<OwnedFd>, mark: Mark) -> io::Result<()> {
+        self.is_usable()?;
+        let herald = match self.is_in_no_ring() {
+            true => None,
+            false => Some(herald(new, mark)?),
+        };
+        let socket = self.descriptor();
+        let flags = interest(Events::READABLE | Events::WRITABLE);
+        match epoll::add(&**new, &*socket, mark.to_data(), flags) {
+            // Then the kernel reports anew what is ready.
+            Err(Errno::EXIST) => epoll::modify(&**new, &*socket, mark.to_data(), flags)?,
+            added => added?,
+        }
+        if !Weak::ptr_eq(&self.epoll, &Arc::downgrade(new)) {
+            self.leave_epoll();
+        }
+        self.epoll = Arc::downgrade(new);
+        self.detach();
+        herald.map_or(Ok(()), |herald| self.past.lead_to_epoll(herald))
+    }
+
+    fn is_in_no_ring(&self) -> bool {
+        matches!(self.socket, Socket::Direct(_)) && self.past.is_empty()
+    }
+
+    /// Fails if a ring that it depends on has been dropped.
+    fn is_usable(&self) -> io::Result<()> {
+        match &self.socket {
+            Socket::Direct(_) => self.past.is_usable(),
+            Socket::Attached(attached) => attached.is_usable(),
+        }
+    }
+
+    fn descriptor(&self) -> Arc<OwnedFd> {
+        match &self.socket {
+            Socket::Direct(socket) => Arc::clone(socket),
+            Socket::Attached(attached) => attached.descriptor(),
+        }
+    }
+
+    fn leave_epoll(&mut self) {
+        if let Some(old) = mem::take(&mut self.epoll).upgrade() {
+            // It may have been removed.
+            let _ = epoll::delete(&*old, self.as_fd());
+        }
+    }
+
+    /// Goes through no ring from now on, as soon as the ring has let go of it.
+    fn detach(&mut self) {
+        let socket = Socket::Direct(self.descriptor());
+        if let Socket::Attached(old) = mem::replace(&mut self.socket, socket) {
+            self.past.add(old);
+            (self.may_receive, self.may_send) = (true, true);
+        }
     }
 
     /// Takes note of what has happened to the socket: of a closure's `me` it takes the events of descriptors and leaves the
@@ -95,41 +187,76 @@ impl Stream {
     ///
     /// The kernel's, such as a reset; the connection is at its end.
     pub fn receive(&mut self, room: &mut [u8]) -> io::Result<Received> {
-        let socket = match &self.socket {
-            Socket::Direct(socket) => socket,
-            Socket::Attached(connection) => return connection.receive(room),
-        };
+        if !self.past.is_empty()
+            && let Some(answer) = self.past.receive(room)
+        {
+            return answer;
+        }
+        match &self.socket {
+            Socket::Direct(_) => self.receive_directly(room),
+            Socket::Attached(attached) => match attached.receive(room)? {
+                Some(received) => Ok(received),
+                None => {
+                    self.detach();
+                    self.receive(room)
+                }
+            },
+        }
+    }
+
+    fn receive_directly(&mut self, room: &mut [u8]) -> io::Result<Received> {
         if !self.may_receive || room.is_empty() {
             return Ok(Received::Nothing);
         }
         let wanted = room.len();
-        match retry_on_intr(|| recv(socket, &mut *room, RecvFlags::empty())) {
-            Ok((0, _)) => Ok(Received::End),
+        match retry_on_intr(|| recv(&self.socket, &mut *room, RecvFlags::empty())) {
+            Ok((0, _)) => match self.broken {
+                Some(error) => Err(error.into()),
+                None => Ok(Received::End),
+            },
             Ok((received, _)) => {
-                self.may_receive = received == wanted || self.is_ending;
+                let may_be_urgent = self.urgent != urgent();
+                self.may_receive = received == wanted || self.is_ending || may_be_urgent;
                 Ok(Received::Bytes(received))
             }
             Err(Errno::AGAIN) => {
                 self.may_receive = false;
+                self.urgent = urgent();
                 Ok(Received::Nothing)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Sends as much as fits; answers how much that was. If it is less than was given, an edge tells when there is room.
+    /// Sends as much as fits, and returns how much that was. If it is less than was given, an edge tells when there is
+    /// room.
     ///
     /// # Errors
     ///
     /// The kernel's, such as a reset; the connection is at its end.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let socket = match &self.socket {
-            Socket::Direct(socket) => socket,
-            Socket::Attached(connection) => return connection.send(bytes),
-        };
+        match &self.socket {
+            Socket::Direct(_) => self.send_directly(bytes),
+            Socket::Attached(attached) => match attached.send(bytes)? {
+                Some(sent) => Ok(sent),
+                None => {
+                    self.detach();
+                    self.send_directly(bytes)
+                }
+            },
+        }
+    }
+
+    fn send_directly(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(error) = self.broken {
+            return Err(error.into());
+        }
+        if !self.past.is_empty() && !self.past.has_sent()? {
+            return Ok(0);
+        }
         let mut sent = 0;
         while self.may_send && sent < bytes.len() {
-            match retry_on_intr(|| send(socket, &bytes[sent..], SendFlags::NOSIGNAL)) {
+            match retry_on_intr(|| send(&self.socket, &bytes[sent..], SendFlags::NOSIGNAL)) {
                 Ok(more) => sent += more,
                 Err(Errno::AGAIN) => self.may_send = false,
                 Err(error) => return Err(error.into()),
@@ -145,17 +272,41 @@ impl Stream {
     /// The kernel's: the connection has ended already.
     pub fn end(&self) -> io::Result<()> {
         match &self.socket {
-            Socket::Direct(socket) => Ok(shutdown(socket, Shutdown::Write)?),
-            Socket::Attached(connection) => connection.end(),
+            Socket::Direct(socket) => self
+                .past
+                .end()
+                .unwrap_or_else(|| Ok(shutdown(socket, Shutdown::Write)?)),
+            Socket::Attached(attached) => attached.end(),
+        }
+    }
+
+    /// Fails if the connection is broken, such as by a reset, though nothing is received or sent.
+    ///
+    /// For a state that does neither for the moment, and was told of an event.
+    ///
+    /// # Errors
+    ///
+    /// What a receive, after all that has come before, or a send would fail with.
+    pub fn check(&mut self) -> io::Result<()> {
+        self.past.check()?;
+        match &self.socket {
+            Socket::Direct(socket) => {
+                if self.broken.is_none() {
+                    self.broken = socket_error(socket)?.err();
+                }
+                self.broken.map_or(Ok(()), |error| Err(error.into()))
+            }
+            Socket::Attached(attached) => attached.check(),
         }
     }
 
     /// Whether [`receive`](Self::receive) may bring something before the next edge.
     pub fn may_receive(&self) -> bool {
-        match &self.socket {
+        let past = self.past.may_receive();
+        past.unwrap_or_else(|| match &self.socket {
             Socket::Direct(_) => self.may_receive,
-            Socket::Attached(connection) => connection.may_receive(),
-        }
+            Socket::Attached(attached) => attached.may_receive(),
+        })
     }
 }
 
@@ -194,9 +345,18 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Socket::Direct(socket) => socket.as_fd(),
-            Socket::Attached(connection) => connection.as_fd(),
+            Socket::Attached(attached) => attached.as_fd(),
         }
     }
+}
+
+/// Tells a state, by epoll, of what rings have for it. It has something to tell from the beginning.
+fn herald(epoll: &OwnedFd, mark: Mark) -> io::Result<Arc<EventFd>> {
+    let herald = EventFd::new()?;
+    herald.ring();
+    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+    epoll::add(epoll, &herald, mark.to_data(), flags)?;
+    Ok(Arc::new(herald))
 }
 
 #[cfg(all(test, not(loom)))]

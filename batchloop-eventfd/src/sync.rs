@@ -5,6 +5,11 @@ pub(crate) use core::sync::atomic::{AtomicBool, Ordering};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
 
+/// For what no sleep depends on.
+pub(crate) mod plain {
+    pub(crate) use core::sync::atomic::{AtomicU32, Ordering};
+}
+
 /// For what is shared with the kernel, which no model knows.
 #[cfg(all(
     feature = "uring",

@@ -9,8 +9,8 @@ use std::{
 use batchloop_core::Events;
 
 #[cfg(feature = "uring")]
-use crate::{bell::OneRing, event_fd::EventFd};
-use crate::{epoll::Wait, registry::Mark, stream::Received};
+use crate::bell::OneRing;
+use crate::{epoll::Wait, event_fd::EventFd, registry::Mark, stream::Received};
 
 #[derive(Debug)]
 pub(crate) enum Ring {}
@@ -63,16 +63,42 @@ pub(crate) enum Shared {}
 #[derive(Debug)]
 pub(crate) enum Attached {}
 
-impl Attached {
-    pub(crate) fn new(shared: &Arc<Shared>, _: Arc<OwnedFd>, _: Mark) -> io::Result<Self> {
-        match **shared {}
-    }
-
-    pub(crate) fn receive(&self, _: &mut [u8]) -> io::Result<Received> {
+impl Shared {
+    pub(crate) fn has(&self, _: BorrowedFd<'_>) -> bool {
         match *self {}
     }
 
-    pub(crate) fn send(&self, _: &[u8]) -> io::Result<usize> {
+    pub(crate) fn remove(&self, _: BorrowedFd<'_>) -> bool {
+        match *self {}
+    }
+}
+
+impl Attached {
+    pub(crate) fn new(shared: &Arc<Shared>, _: Arc<OwnedFd>, _: Mark, _: bool) -> io::Result<Self> {
+        match **shared {}
+    }
+
+    pub(crate) fn descriptor(&self) -> Arc<OwnedFd> {
+        match *self {}
+    }
+
+    pub(crate) fn is_of(&self, _: &Arc<Shared>) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn is_usable(&self) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn take_up(&self, _: Mark) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn receive(&self, _: &mut [u8]) -> io::Result<Option<Received>> {
+        match *self {}
+    }
+
+    pub(crate) fn send(&self, _: &[u8]) -> io::Result<Option<usize>> {
         match *self {}
     }
 
@@ -80,8 +106,58 @@ impl Attached {
         match *self {}
     }
 
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match *self {}
+    }
+
     pub(crate) fn may_receive(&self) -> bool {
         match *self {}
+    }
+}
+
+/// Without rings, no stream has been in one.
+#[derive(Debug, Default)]
+pub(crate) struct Past {}
+
+impl Past {
+    pub(crate) fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn add(&mut self, attached: Attached) {
+        match attached {}
+    }
+
+    pub(crate) fn is_usable(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn lead_to_ring(&self, next: &Attached) -> io::Result<()> {
+        match *next {}
+    }
+
+    pub(crate) fn lead_to_epoll(&self, _: Arc<EventFd>) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn receive(&mut self, _: &mut [u8]) -> Option<io::Result<Received>> {
+        None
+    }
+
+    pub(crate) fn may_receive(&self) -> Option<bool> {
+        None
+    }
+
+    pub(crate) fn has_sent(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    pub(crate) fn end(&self) -> Option<io::Result<()>> {
+        None
+    }
+
+    pub(crate) fn check(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

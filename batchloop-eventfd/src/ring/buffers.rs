@@ -7,7 +7,7 @@ use io_uring::IoUring;
 use crate::sync::kernel::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// A multiple of a page, so that buffers do not share one.
-const SIZE: usize = 8 * 1024;
+pub(crate) const SIZE: usize = 8 * 1024;
 
 /// 2 MiB in all: what a turn reads at most, since buffers come back before the next wait.
 const COUNT: usize = 256;

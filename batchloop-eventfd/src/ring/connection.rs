@@ -1,52 +1,58 @@
 //! What is under way for one connection, on both sides of the kernel's border. It knows no ring: it says what to queue,
 //! and is told what has ended.
 
-use std::{collections::VecDeque, io, mem, os::fd::OwnedFd, sync::Arc};
+mod kernel;
+
+use std::{io, mem, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use batchloop_core::Events;
 use rustix::{
-    io::Errno,
-    net::{Shutdown, shutdown},
+    io::{Errno, retry_on_intr},
+    net::{
+        RecvFlags, Shutdown, recv, shutdown,
+        sockopt::{set_socket_linger, socket_error},
+    },
 };
 
-use super::buffers::{Buffers, Lent};
+use super::{
+    buffers::{Buffers, Lent},
+    succession::{Directions, Successor},
+};
 use crate::{registry::Mark, stream::Received};
-
-/// How many bytes wait here for whoever does not take them, before receiving pauses. Those that are on their way then
-/// come too.
-const UNREAD: usize = 32 * 1024;
 
 /// How many bytes wait here for the kernel to send them.
 const UNSENT: usize = 64 * 1024;
 
-/// How many bytes a socket nearly always has room for.
-const SMALL: usize = 16 * 1024;
-
-/// How much memory an idle connection keeps for its next message, in each of its three buffers.
-const IDLE: usize = 1024;
-
 /// What is to be queued for the kernel.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Operation<'c> {
-    /// Receive into the ring's buffers, again and again.
-    Receive,
-    /// Receive no more.
+    /// Receive once, into one of the ring's buffers.
+    Receive {
+        /// There is something already.
+        at_once: bool,
+    },
     StopReceiving,
+    /// While nothing is received, tell of errors, again and again.
+    Watch {
+        /// Also of what comes.
+        readable: bool,
+    },
+    StopWatching,
     /// Send all of these bytes.
-    Send { bytes: &'c [u8], manner: Manner },
-    /// Say when a send that is under way has had enough time.
-    Hurry,
-    /// Give up sending.
+    Send {
+        bytes: &'c [u8],
+        manner: Manner,
+    },
     StopSending,
 }
 
 /// How to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Manner {
-    /// Nobody waits for the end of it, which is near.
-    Quiet,
+    /// What fits at once. It has ended when it is submitted, and is not reported if all of it fitted.
+    Quick,
     Ordinary,
-    /// The connection has no user any more: do not wait for ever for the other side to take it.
+    /// The connection has no user: do not wait for ever for the other side to take it.
     Hasty,
 }
 
@@ -54,19 +60,11 @@ pub(crate) enum Manner {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Flight {
     Landed,
+    /// It will have ended when it is submitted.
+    Quick,
     Up,
     /// It was asked to end.
     Ending,
-}
-
-/// How long an abandoned connection may take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Haste {
-    None,
-    /// A limit is set.
-    Some,
-    /// The time is over.
-    Over,
 }
 
 /// How the other side ended its sending.
@@ -76,69 +74,120 @@ enum End {
     Broken(Errno),
 }
 
+/// Whose connection it is.
+#[derive(Debug)]
+enum Owner {
+    /// A stream that is attached, and its state.
+    Attached(Mark),
+    /// A stream that has been taken away from this ring. What is under way here comes to its end first.
+    Leaving(Option<Successor>),
+    /// Its stream has been dropped.
+    Nobody(Option<Successor>),
+}
+
 pub(crate) struct Connection {
     pub(crate) socket: Arc<OwnedFd>,
-    /// Whose connection it is.
-    pub(crate) mark: Mark,
+    owner: Owner,
     /// Whether it is in the list of those that have plans.
     pub(crate) is_planning: bool,
     receiving: Flight,
-    /// Bytes that were there before their buffers had to go back, and how many of them are consumed.
+    /// A buffer of the kernel that is not consumed.
+    lent: Option<Lent>,
+    /// Bytes whose buffer had to go back, and how many of them are consumed.
     kept: Vec<u8>,
     consumed: usize,
-    /// What came later.
-    lent: VecDeque<Lent>,
+    /// More is in the socket, as the kernel said with what came last.
+    has_more: bool,
     end: Option<End>,
+    watching: Flight,
+    /// The socket has an error, or has ended in both directions.
+    is_troubled: bool,
     sending: Flight,
-    /// What the kernel is sending. Nobody changes it meanwhile: K3.
+    /// What the kernel is sending. Nothing changes it meanwhile: K3.
     leaving: Vec<u8>,
     sent: usize,
     /// What comes after it.
     unsent: Vec<u8>,
     broken: Option<Errno>,
-    /// Somebody could not send all, and waits for room.
+    /// A send did not fit, and its state waits for room.
     is_awaited: bool,
+    /// Not everything fitted at once.
+    is_slow: bool,
     /// Nothing more will be sent.
     is_last: bool,
-    /// Its stream has been dropped.
-    is_abandoned: bool,
-    haste: Haste,
+    /// How many attempts in a row have sent nothing.
+    fruitless: u8,
+    /// What another ring has not released yet.
+    held: Directions,
+    /// What the successor has been told.
+    released: Directions,
 }
 
 impl Connection {
-    pub(crate) fn new(socket: Arc<OwnedFd>, mark: Mark) -> Self {
+    pub(crate) fn new(socket: Arc<OwnedFd>, mark: Mark, held: Directions) -> Self {
         Connection {
             socket,
-            mark,
+            owner: Owner::Attached(mark),
             is_planning: false,
             receiving: Flight::Landed,
+            lent: None,
             kept: Vec::new(),
             consumed: 0,
-            lent: VecDeque::new(),
+            has_more: false,
             end: None,
+            watching: Flight::Landed,
+            is_troubled: false,
             sending: Flight::Landed,
             leaving: Vec::new(),
             sent: 0,
             unsent: Vec::new(),
             broken: None,
             is_awaited: false,
+            is_slow: false,
             is_last: false,
-            is_abandoned: false,
-            haste: Haste::None,
+            fruitless: 0,
+            held,
+            released: Directions::NONE,
         }
     }
 
+    /// The state that it belongs to.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        match self.owner {
+            Owner::Attached(mark) => Some(mark),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        matches!(self.owner, Owner::Nobody(_))
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.owner, Owner::Leaving(_))
+    }
+
     fn unread(&self) -> usize {
-        self.kept.len() - self.consumed + self.lent.iter().map(Lent::len).sum::<usize>()
+        self.kept.len() - self.consumed + self.lent.as_ref().map_or(0, Lent::len)
     }
 
     fn owes(&self) -> usize {
         self.leaving.len() - self.sent + self.unsent.len()
     }
 
+    /// Whether something has been received that is to be taken, or known.
+    fn has_received_more(&self) -> bool {
+        self.unread() > 0 || self.end.is_some()
+    }
+
+    /// Whether the socket is to be asked, because it has more than was received.
+    fn may_ask(&self) -> bool {
+        self.has_more && self.end.is_none() && self.receiving == Flight::Landed
+    }
+
     /// Whether there is something to take, or to know.
     pub(crate) fn may_receive(&self) -> bool {
-        self.unread() > 0 || self.end.is_some()
+        self.has_received_more() || self.may_ask()
     }
 
     pub(crate) fn receive(
@@ -150,26 +199,49 @@ impl Connection {
             return Ok(Received::Nothing);
         }
         let mut filled = self.take_kept(room);
-        while filled < room.len()
-            && let Some(first) = self.lent.front_mut()
-        {
-            let bytes = buffers.bytes(first);
+        if let Some(mut lent) = self.lent.take() {
+            let bytes = buffers.bytes(&lent);
             let fits = bytes.len().min(room.len() - filled);
             room[filled..filled + fits].copy_from_slice(&bytes[..fits]);
             filled += fits;
-            first.consume(fits);
-            if first.len() == 0 {
-                self.lent
-                    .pop_front()
-                    .into_iter()
-                    .for_each(|empty| buffers.give_back(empty));
+            lent.consume(fits);
+            match lent.len() {
+                0 => buffers.give_back(lent),
+                _ => self.lent = Some(lent),
             }
+        }
+        if filled == 0 && self.may_ask() {
+            filled = self.ask(room);
         }
         match self.end {
             _ if filled > 0 => Ok(Received::Bytes(filled)),
             None => Ok(Received::Nothing),
             Some(End::Ordinary) => Ok(Received::End),
             Some(End::Broken(error)) => Err(error.into()),
+        }
+    }
+
+    /// Receives from the socket, where more came at once than a buffer of the ring holds. So "nothing" means that the
+    /// socket was empty, as on epoll.
+    fn ask(&mut self, room: &mut [u8]) -> usize {
+        let wanted = room.len();
+        let outcome = retry_on_intr(|| recv(&*self.socket, &mut *room, RecvFlags::DONTWAIT));
+        let outcome = outcome.map(|(received, _)| received);
+        self.has_more = outcome == Ok(wanted);
+        match outcome {
+            Ok(0) => self.end = Some(self.ordinary_end()),
+            Ok(received) => return received,
+            Err(Errno::AGAIN) => {}
+            Err(error) => self.end = Some(End::Broken(error)),
+        }
+        0
+    }
+
+    /// The end of what comes, unless a send has taken an error from the socket.
+    fn ordinary_end(&self) -> End {
+        match self.broken {
+            Some(error) if error != Errno::PIPE => End::Broken(error),
+            _ => End::Ordinary,
         }
     }
 
@@ -180,15 +252,17 @@ impl Connection {
         self.consumed += fits;
         if self.consumed == self.kept.len() {
             self.consumed = 0;
-            empty(&mut self.kept);
+            self.kept = Vec::new();
         }
         fits
     }
 
     /// The kernel needs its buffers: what was not taken moves to memory of its own.
     pub(crate) fn keep(&mut self, buffers: &mut Buffers) {
-        for lent in self.lent.drain(..) {
-            self.kept.extend_from_slice(buffers.bytes(&lent));
+        if let Some(lent) = self.lent.take() {
+            let bytes = buffers.bytes(&lent);
+            self.kept.reserve_exact(bytes.len());
+            self.kept.extend_from_slice(bytes);
             buffers.give_back(lent);
         }
     }
@@ -213,154 +287,122 @@ impl Connection {
     }
 
     fn finish_sending(&self) -> io::Result<()> {
-        if self.is_last && self.owes() == 0 {
+        if self.is_last && self.owes() == 0 && !self.held.sending {
             shutdown(&*self.socket, Shutdown::Write)?;
         }
         Ok(())
     }
 
-    /// Nobody takes what is here any more; what is owed is still sent.
+    /// Fails if the connection is known to be broken. An error that is still in the socket is taken from there.
+    pub(crate) fn check(&mut self) -> io::Result<()> {
+        if let Some(End::Broken(error)) = self.end {
+            return Err(error.into());
+        }
+        if self.broken.is_none() && self.is_troubled {
+            self.broken = socket_error(&*self.socket)?.err();
+        }
+        self.broken.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Belongs to another state from now on. Returns what that should know.
+    pub(crate) fn take_up(&mut self, mark: Mark) -> Events {
+        self.owner = Owner::Attached(mark);
+        self.released = Directions::NONE;
+        let mut ready = Events::NONE;
+        if self.may_receive() {
+            ready = ready | Events::READABLE;
+        }
+        if self.owes() < UNSENT {
+            self.is_awaited = false;
+            ready = ready | Events::WRITABLE;
+        }
+        if self.end.is_some() || self.is_troubled || self.broken.is_some() {
+            ready = ready | Events::READABLE | Events::WRITABLE | Events::CLOSED;
+        }
+        ready
+    }
+
+    /// Its stream is taken away from this ring: what is under way ends, and the successor is told.
+    pub(crate) fn leave(&mut self, successor: Option<Successor>) {
+        self.owner = Owner::Leaving(successor);
+        self.has_more = false;
+        self.released = Directions::NONE;
+    }
+
+    /// What the ring has released of a connection that leaves, if that is news for its successor.
+    pub(crate) fn release(&mut self) -> Option<(Successor, Directions)> {
+        let (Owner::Leaving(successor) | Owner::Nobody(successor)) = &self.owner else {
+            return None;
+        };
+        let release = Directions {
+            receiving: self.receiving == Flight::Landed && !self.held.receiving,
+            sending: self.has_sent() || self.broken.is_some(),
+        };
+        let is_news = mem::replace(&mut self.released, release) != release;
+        successor.clone().filter(|_| is_news).zip(Some(release))
+    }
+
+    /// Whether all bytes are with the kernel, also those of the rings before.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.owes() == 0 && !self.held.sending
+    }
+
+    /// Whether nothing more will be received here, beside what is there.
+    pub(crate) fn has_received(&self) -> bool {
+        self.receiving == Flight::Landed && !self.held.receiving
+    }
+
+    /// The error that a send found.
+    pub(crate) fn broken(&self) -> Option<Errno> {
+        self.broken
+    }
+
+    /// The ring before has let go of the socket, in these directions.
+    pub(crate) fn inherit(&mut self, release: Directions, broken: Option<Errno>) {
+        self.held.receiving &= !release.receiving;
+        self.held.sending &= !release.sending;
+        self.broken = self.broken.or(broken);
+        // A connection that has ended meanwhile says so to its next receive.
+        let _ = self.finish_sending();
+    }
+
+    /// Nothing takes what is here any more; what is owed is still sent.
     pub(crate) fn abandon(&mut self, buffers: &mut Buffers) {
-        self.is_abandoned = true;
-        self.lent.drain(..).for_each(|lent| buffers.give_back(lent));
+        let successor = match &mut self.owner {
+            Owner::Leaving(successor) => successor.take(),
+            _ => None,
+        };
+        self.owner = Owner::Nobody(successor);
+        self.lent
+            .take()
+            .into_iter()
+            .for_each(|lent| buffers.give_back(lent));
+        self.kept = Vec::new();
+        self.consumed = 0;
     }
 
     /// Whether nothing is under way any more, nor will be.
     pub(crate) fn is_over(&self) -> bool {
-        let landed = [self.receiving, self.sending] == [Flight::Landed; 2];
-        self.is_abandoned && landed && (self.owes() == 0 || self.broken.is_some())
+        let flights = [self.receiving, self.watching, self.sending];
+        let landed = flights == [Flight::Landed; 3];
+        self.is_abandoned() && landed && (self.owes() == 0 || self.broken.is_some())
     }
 
-    fn should_receive(&self) -> bool {
-        !self.is_abandoned && self.end.is_none() && self.unread() < UNREAD
-    }
-
-    fn should_send(&self) -> bool {
-        self.sending == Flight::Landed && self.owes() > 0 && self.broken.is_none()
-    }
-
-    /// Whether [`plan`](Self::plan) may have something to say, or it is over.
-    pub(crate) fn has_plans(&self) -> bool {
-        let is_receiving = self.receiving != Flight::Landed;
-        self.is_abandoned || self.should_send() || self.should_receive() != is_receiving
-    }
-
-    /// What the kernel should do now. Each is said once.
-    pub(crate) fn plan(&mut self, mut queue: impl FnMut(Operation<'_>)) {
-        match self.receiving {
-            Flight::Landed if self.should_receive() => {
-                queue(Operation::Receive);
-                self.receiving = Flight::Up;
-            }
-            Flight::Up if !self.should_receive() => {
-                queue(Operation::StopReceiving);
-                self.receiving = Flight::Ending;
-            }
-            _ => {}
-        }
-        if self.should_send() {
-            if self.sent == self.leaving.len() {
-                self.sent = 0;
-                empty(&mut self.leaving);
-                mem::swap(&mut self.leaving, &mut self.unsent);
-            }
-            let bytes = &self.leaving[self.sent..];
-            let manner = match () {
-                () if self.is_abandoned => Manner::Hasty,
-                () if self.is_awaited || self.is_last || bytes.len() > SMALL => Manner::Ordinary,
-                () => Manner::Quiet,
-            };
-            queue(Operation::Send { bytes, manner });
-            self.sending = Flight::Up;
-            self.haste = match manner {
-                Manner::Hasty => Haste::Some,
-                _ => Haste::None,
-            };
-        } else if self.is_abandoned && self.sending == Flight::Up && self.haste == Haste::None {
-            queue(Operation::Hurry);
-            self.haste = Haste::Some;
-        }
-        match self.haste {
-            Haste::Over if self.sending == Flight::Up => {
-                queue(Operation::StopSending);
-                self.sending = Flight::Ending;
-            }
-            _ => {}
-        }
-    }
-
-    /// A receive has brought something, or has ended. Answers what its state should know.
-    pub(crate) fn received(
-        &mut self,
-        outcome: Result<u32, Errno>,
-        buffer: Option<u16>,
-        goes_on: bool,
-        buffers: &mut Buffers,
-    ) -> Events {
-        if !goes_on {
-            self.receiving = Flight::Landed;
-        }
-        if let Some(number) = buffer {
-            let lent = buffers.taken(number, *outcome.as_ref().unwrap_or(&0));
-            if self.is_abandoned || lent.len() == 0 {
-                buffers.give_back(lent);
-            } else {
-                self.lent.push_back(lent);
-            }
-        }
-        match outcome {
-            Ok(0) => self.end = Some(End::Ordinary),
-            Ok(_) => return Events::READABLE,
-            // All buffers were in use, or it was asked to stop: it is started anew when there is a reason.
-            Err(Errno::NOBUFS | Errno::CANCELED | Errno::AGAIN | Errno::INTR) => {
-                return Events::NONE;
-            }
-            Err(error) => self.end = Some(End::Broken(error)),
-        }
-        Events::READABLE | Events::CLOSED
-    }
-
-    /// A send has ended.
-    pub(crate) fn sent(&mut self, outcome: Result<u32, Errno>) -> Events {
-        let gave_up = self.sending == Flight::Ending;
-        self.sending = Flight::Landed;
-        match outcome {
-            Ok(sent) => {
-                self.sent += sent as usize;
-            }
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(error) => self.broken = Some(error),
-        }
-        if gave_up {
+    /// Lets the connection end in a reset if the other side will not get all that was sent: what it has must not look
+    /// whole.
+    pub(crate) fn close(&mut self) {
+        if self.owes() > 0 {
             self.broken = self.broken.or(Some(Errno::CANCELED));
-        }
-        if self.owes() == 0 {
-            self.sent = 0;
-            empty(&mut self.leaving);
-            // A connection that has ended meanwhile says so to whoever receives.
-            let _ = self.finish_sending();
-        }
-        if self.broken.is_some() {
-            return Events::WRITABLE | Events::READABLE | Events::CLOSED;
-        }
-        match mem::take(&mut self.is_awaited) {
-            true => Events::WRITABLE,
-            false => Events::NONE,
+            // A socket that cannot be reset has no other way to tell.
+            let _ = set_socket_linger(&*self.socket, Some(Duration::ZERO));
         }
     }
 
-    /// Time is over for whoever does not take what is sent to it.
-    pub(crate) fn give_up(&mut self) {
-        self.haste = Haste::Over;
+    /// The ring has been dropped: nothing that is under way or owed comes to its end.
+    pub(crate) fn strand(&mut self) {
+        self.close();
+        if self.receiving != Flight::Landed {
+            self.end = self.end.or(Some(End::Broken(Errno::CANCELED)));
+        }
     }
-
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.is_abandoned
-    }
-}
-
-/// Empties a buffer, and keeps little of its memory.
-fn empty(bytes: &mut Vec<u8>) {
-    bytes.clear();
-    bytes.shrink_to(IDLE);
 }

@@ -1,9 +1,10 @@
 //! All connections of a ring, which its thread and their streams share.
 
 use std::{
+    collections::HashMap,
     fmt, io, mem,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use batchloop_core::{Bell, Events};
@@ -11,9 +12,14 @@ use rustix::io::Errno;
 
 use super::{
     buffers::Buffers,
-    connection::{Connection, Operation},
+    connection::{Connection, Manner, Operation},
+    succession::{Directions, Successor},
 };
-use crate::{bell::OneRing, event_fd::EventFd, registry::Mark, stream::Received};
+use crate::{
+    bell::OneRing,
+    event_fd::EventFd,
+    registry::{Mark, gone},
+};
 
 /// How many there may be: a name has 24 bits for it.
 const LIMIT: usize = 1 << 24;
@@ -67,12 +73,26 @@ impl Table {
                 self.places.push(Place::default());
                 (self.places.len() - 1) as u32
             }
-            None => return Err(io::Error::other("over 2^24 connections")),
+            None => {
+                let why = "an io_uring takes at most 2^24 connections";
+                return Err(io::Error::other(why));
+            }
         };
         let at = &mut self.places[place as usize];
         at.connection = Some(connection);
         let generation = at.generation;
         Ok(Name { place, generation })
+    }
+
+    /// All of them.
+    fn names(&self) -> Vec<Name> {
+        let places = (0..).zip(&self.places);
+        let taken = places.filter(|(_, place)| place.connection.is_some());
+        let names = taken.map(|(number, place)| Name {
+            place: number,
+            generation: place.generation,
+        });
+        names.collect()
     }
 
     fn remove(&mut self, name: Name) {
@@ -83,38 +103,66 @@ impl Table {
     }
 }
 
+/// What a state should know of its connection.
+pub(crate) type News = (Mark, Events);
+
 pub(crate) struct Connections {
     table: Table,
     pub(crate) buffers: Buffers,
+    /// The attached ones, by their descriptors.
+    by_fd: HashMap<RawFd, Name>,
     /// Those that have something to be queued for the kernel.
     planning: Vec<Name>,
-    /// Those that have buffers of the kernel.
+    /// Those that have a buffer of the kernel.
     lent: Vec<Name>,
+    /// Those whose send has ended when it is submitted.
+    quick: Vec<Name>,
+    /// What states should know that no completion tells.
+    news: Vec<News>,
+    /// What other rings or states should know.
+    releases: Vec<(Successor, Directions, Option<Errno>)>,
+    /// How many have no user.
+    abandoned: usize,
     /// Whether a connection without a user has ended since plans were made: somebody may wait for the last of them.
     pub(crate) has_ended: bool,
     /// Whether the ring's thread has gone to sleep, or is about to.
     pub(crate) sleeps: bool,
-    /// Whether the ring is no more.
-    pub(crate) is_gone: bool,
+    /// Whether the ring has been dropped.
+    is_gone: bool,
 }
 
 impl Connections {
-    fn insert(&mut self, connection: Connection) -> io::Result<Name> {
+    /// Fails if the ring has been dropped.
+    pub(super) fn usable(&mut self) -> io::Result<&mut Self> {
+        match self.is_gone {
+            true => Err(gone()),
+            false => Ok(self),
+        }
+    }
+
+    pub(super) fn insert(&mut self, connection: Connection) -> io::Result<Name> {
+        let fd = connection.socket.as_raw_fd();
         let name = self.table.insert(connection)?;
+        self.by_fd.insert(fd, name);
         self.with(name, |_, _| ());
         Ok(name)
     }
 
     /// Works on a connection, if it is still there, and notes that it may have plans now. One that is over is closed.
-    fn with<R>(
+    pub(super) fn with<R>(
         &mut self,
         name: Name,
         work: impl FnOnce(&mut Connection, &mut Buffers) -> R,
     ) -> Option<R> {
         let connection = self.table.get(name)?;
         let answer = work(connection, &mut self.buffers);
+        let release = connection.release();
+        let release = release.map(|(to, directions)| (to, directions, connection.broken()));
+        self.releases.extend(release);
         if connection.is_over() {
+            connection.close();
             self.table.remove(name);
+            self.abandoned -= 1;
             self.has_ended = true;
         } else if connection.has_plans() && !mem::replace(&mut connection.is_planning, true) {
             self.planning.push(name);
@@ -122,9 +170,14 @@ impl Connections {
         Some(answer)
     }
 
-    /// Whether something is to be queued for the kernel.
-    pub(crate) fn has_plans(&self) -> bool {
-        !self.planning.is_empty()
+    /// Whether the ring's thread has something to do.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.planning.is_empty() || !self.news.is_empty()
+    }
+
+    /// What states should know that no completion tells.
+    pub(crate) fn news(&mut self) -> impl Iterator<Item = News> + '_ {
+        self.news.drain(..)
     }
 
     /// Hands out all that is to be queued for the kernel, and takes the buffers back that it had lent.
@@ -141,56 +194,136 @@ impl Connections {
             };
             connection.is_planning = false;
             let fd = connection.socket.as_raw_fd();
-            connection.plan(|operation| queue(name, fd, operation));
+            connection.plan(|operation| {
+                let manner = match operation {
+                    Operation::Send { manner, .. } => Some(manner),
+                    _ => None,
+                };
+                self.quick
+                    .extend((manner == Some(Manner::Quick)).then_some(name));
+                queue(name, fd, operation);
+            });
         }
     }
 
-    /// Passes on that a receive has brought something, or has ended. Answers whose it is, and what to say there.
+    /// Passes on that a receive has ended.
     pub(crate) fn received(
         &mut self,
         name: Name,
         outcome: Result<u32, Errno>,
         buffer: Option<u16>,
-        goes_on: bool,
-    ) -> Option<(Mark, Events)> {
+        has_more: bool,
+    ) -> Option<News> {
         if buffer.is_some() {
             self.lent.push(name);
         }
-        self.with(name, |connection, buffers| {
-            let events = connection.received(outcome, buffer, goes_on, buffers);
-            (connection.mark, events)
+        self.tell(name, |connection, buffers| {
+            connection.received(outcome, buffer, has_more, buffers)
         })
     }
 
     /// Passes on that a send has ended.
-    pub(crate) fn sent(
+    pub(crate) fn sent(&mut self, name: Name, outcome: Result<u32, Errno>) -> Option<News> {
+        self.tell(name, |connection, _| connection.sent(outcome))
+    }
+
+    /// Passes on that what was queued has been submitted.
+    pub(crate) fn submitted(&mut self) {
+        for name in mem::take(&mut self.quick) {
+            let news = self.tell(name, |connection, _| connection.sent_quickly());
+            self.news.extend(news);
+        }
+    }
+
+    /// Passes on that a watch has seen something, or has ended.
+    pub(crate) fn watched(
         &mut self,
         name: Name,
-        outcome: Result<u32, Errno>,
-    ) -> Option<(Mark, Events)> {
-        self.with(name, |connection, _| {
-            (connection.mark, connection.sent(outcome))
+        outcome: Result<Events, Errno>,
+        goes_on: bool,
+    ) -> Option<News> {
+        self.tell(name, |connection, _| connection.watched(outcome, goes_on))
+    }
+
+    /// Works on a connection. Returns whose it is and what to say there, if there is anything.
+    fn tell(
+        &mut self,
+        name: Name,
+        work: impl FnOnce(&mut Connection, &mut Buffers) -> Events,
+    ) -> Option<News> {
+        let (mark, events) = self.with(name, |connection, buffers| {
+            let events = work(connection, buffers);
+            (connection.mark(), events)
+        })?;
+        mark.zip((!events.is_empty()).then_some(events))
+    }
+
+    /// The ring before has let go of a connection, in these directions.
+    fn inherit(&mut self, name: Name, directions: Directions, broken: Option<Errno>) {
+        let news = self.tell(name, |connection, _| {
+            connection.inherit(directions, broken);
+            Events::READABLE | Events::WRITABLE
+        });
+        self.news.extend(news);
+    }
+
+    /// Takes an attached connection from its stream, by its descriptor.
+    fn remove(&mut self, fd: RawFd) -> bool {
+        let name = self.by_fd.remove(&fd);
+        name.is_some_and(|name| {
+            let left = self.with(name, |connection, _| connection.leave(None));
+            left.is_some()
         })
     }
 
-    /// Passes on that there was enough time.
-    pub(crate) fn give_up(&mut self, name: Name) -> Option<(Mark, Events)> {
-        self.with(name, |connection, _| {
-            connection.give_up();
-            (connection.mark, Events::NONE)
-        })
+    /// A connection belongs to another state from now on, which is told what is there.
+    pub(super) fn take_up(&mut self, name: Name, mark: Mark) {
+        let taken = self.with(name, |connection, _| {
+            (connection.take_up(mark), connection.socket.as_raw_fd())
+        });
+        if let Some((ready, fd)) = taken {
+            self.news.push((mark, ready));
+            self.by_fd.insert(fd, name);
+        }
+    }
+
+    /// The stream of a connection goes elsewhere.
+    pub(super) fn leave(&mut self, name: Name, successor: Option<Successor>) {
+        self.forget_fd(name);
+        self.with(name, |connection, _| connection.leave(successor));
+    }
+
+    /// The stream of a connection has been dropped.
+    pub(super) fn abandon(&mut self, name: Name) {
+        self.forget_fd(name);
+        // Without a ring, there is nothing to give up.
+        if !self.is_gone && self.table.get(name).is_some() {
+            self.abandoned += 1;
+            self.with(name, Connection::abandon);
+        }
+    }
+
+    fn forget_fd(&mut self, name: Name) {
+        let connection = self.table.get(name);
+        let fd = connection.map(|connection| connection.socket.as_raw_fd());
+        if let Some(fd) = fd
+            && self.by_fd.get(&fd) == Some(&name)
+        {
+            self.by_fd.remove(&fd);
+        }
     }
 
     /// Connections without a user, whose rest is being sent.
     pub(crate) fn abandoned(&self) -> usize {
-        let connections = self
-            .table
-            .places
-            .iter()
-            .filter_map(|place| place.connection.as_ref());
-        connections
-            .filter(|connection| connection.is_abandoned())
-            .count()
+        self.abandoned
+    }
+
+    /// The ring has been dropped, and has nothing under way: what is owed cannot be sent any more.
+    pub(crate) fn strand(&mut self) {
+        self.is_gone = true;
+        for name in self.table.names() {
+            self.with(name, |connection, _| connection.strand());
+        }
     }
 }
 
@@ -207,8 +340,13 @@ impl Shared {
             connections: Mutex::new(Connections {
                 table: Table::default(),
                 buffers: Buffers::new(),
+                by_fd: HashMap::new(),
                 planning: Vec::new(),
                 lent: Vec::new(),
+                quick: Vec::new(),
+                news: Vec::new(),
+                releases: Vec::new(),
+                abandoned: 0,
                 has_ended: false,
                 sleeps: false,
                 is_gone: false,
@@ -223,102 +361,41 @@ impl Shared {
         lock.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Works on the connections, and wakes the ring's thread if there is something new to queue.
-    fn work<R>(&self, work: impl FnOnce(&mut Connections) -> R) -> R {
+    /// Works on the connections, and wakes the ring's thread if it has something new to do.
+    pub(crate) fn work<R>(&self, work: impl FnOnce(&mut Connections) -> R) -> R {
         let mut connections = self.lock();
         let answer = work(&mut connections);
-        let calls = connections.sleeps && connections.has_plans();
+        let calls = connections.sleeps && connections.has_work();
+        let releases = mem::take(&mut connections.releases);
         drop(connections);
         if calls {
             self.bell.ring();
         }
+        // Without this lock, since it takes that of another ring, or this one again.
+        for (successor, directions, broken) in releases {
+            successor.tell(directions, broken);
+        }
         answer
+    }
+
+    /// The ring before has let go of a connection, in these directions.
+    pub(crate) fn inherit(&self, name: Name, directions: Directions, broken: Option<Errno>) {
+        self.work(|connections| connections.inherit(name, directions, broken));
+    }
+
+    /// Whether a descriptor belongs to an attached stream.
+    pub(crate) fn has(&self, fd: BorrowedFd<'_>) -> bool {
+        self.lock().by_fd.contains_key(&fd.as_raw_fd())
+    }
+
+    /// Takes an attached connection from its stream. Returns whether there is such a one.
+    pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> bool {
+        self.work(|connections| connections.remove(fd.as_raw_fd()))
     }
 }
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Shared")
-    }
-}
-
-/// A stream's end of a connection.
-pub(crate) struct Attached {
-    shared: Arc<Shared>,
-    name: Name,
-    socket: Arc<OwnedFd>,
-}
-
-impl Attached {
-    pub(crate) fn new(shared: &Arc<Shared>, socket: Arc<OwnedFd>, mark: Mark) -> io::Result<Self> {
-        let connection = Connection::new(Arc::clone(&socket), mark);
-        let name = shared.work(|connections| match connections.is_gone {
-            true => Err(gone()),
-            false => connections.insert(connection),
-        })?;
-        Ok(Attached {
-            shared: Arc::clone(shared),
-            name,
-            socket,
-        })
-    }
-
-    /// Works on the connection. It is the ring's until the stream is dropped.
-    fn work<R>(
-        &self,
-        work: impl FnOnce(&mut Connection, &mut Buffers) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.shared.work(|connections| {
-            if connections.is_gone {
-                return Err(gone());
-            }
-            let answer = connections.with(self.name, work);
-            answer.unwrap_or_else(|| Err(gone()))
-        })
-    }
-
-    pub(crate) fn receive(&self, room: &mut [u8]) -> io::Result<Received> {
-        self.work(|connection, buffers| connection.receive(room, buffers))
-    }
-
-    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.work(|connection, _| connection.send(bytes))
-    }
-
-    pub(crate) fn end(&self) -> io::Result<()> {
-        self.work(|connection, _| connection.end())
-    }
-
-    pub(crate) fn may_receive(&self) -> bool {
-        let look = self.work(|connection, _| Ok(connection.may_receive()));
-        look.unwrap_or(true)
-    }
-}
-
-fn gone() -> io::Error {
-    let why = "the multiplexer of this connection is no more";
-    io::Error::new(io::ErrorKind::NotConnected, why)
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        let abandoned = self.work(|connection, buffers| {
-            connection.abandon(buffers);
-            Ok(())
-        });
-        // Without a ring, there is nothing to give up.
-        drop(abandoned);
-    }
-}
-
-impl AsFd for Attached {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl fmt::Debug for Attached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} of a ring", self.socket)
     }
 }

@@ -10,7 +10,7 @@
 //! it is installed and may, in a run of their own.
 //!
 //! `BATCHLOOP_SERVERS_SECONDS` is how long a run takes, 2 if it is not given. Names after `--` choose parts: `wakes`,
-//! `echo50`, `echo500`, `kv`, `kv16`.
+//! `echo1`, `echo4`, `echo16`, `echo50`, `echo500`, `kv`, `kv16`.
 
 mod clients;
 mod peers;
@@ -133,7 +133,7 @@ fn echo_servers(connections: usize) {
         }),
         ("tokio, one thread", || Some(Process::peer("tokio"))),
     ];
-    let title = format!("A request of 64 bytes and its echo, {connections} connections");
+    let title = format!("A request of 64 bytes and its echo, connections: {connections}");
     let request = Request {
         bytes: &[b'x'; 64],
         answer: 64,
@@ -151,8 +151,11 @@ fn main() {
     }
     println!("{}", process::machine());
     process::pin(0, 1);
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 8] = [
         ("wakes", wakes::wakes),
+        ("echo1", || echo_servers(1)),
+        ("echo4", || echo_servers(4)),
+        ("echo16", || echo_servers(16)),
         ("echo50", || echo_servers(50)),
         ("echo500", || echo_servers(500)),
         ("kv", redis::one_at_a_time),

@@ -1,0 +1,142 @@
+//! What becomes of a connection whose stream goes to another ring, or to none.
+//!
+//! The old ring has operations under way. It lets them end, and keeps what they bring, which the stream takes before
+//! anything else. It also sends what it has been given. As soon as it is through with one direction, it tells the
+//! successor, which leaves that direction alone until then: so bytes come and go in order.
+
+use std::{
+    io,
+    sync::{Arc, Weak},
+};
+
+use batchloop_core::Bell;
+use rustix::io::Errno;
+
+use super::{
+    attached::Attached,
+    connections::{Name, Shared},
+};
+use crate::{event_fd::EventFd, stream::Received};
+
+/// Directions of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Directions {
+    pub(crate) receiving: bool,
+    pub(crate) sending: bool,
+}
+
+impl Directions {
+    pub(crate) const NONE: Directions = Directions {
+        receiving: false,
+        sending: false,
+    };
+    pub(crate) const BOTH: Directions = Directions {
+        receiving: true,
+        sending: true,
+    };
+}
+
+/// What is told that a ring has let go of a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Successor {
+    /// A connection of another ring, or another one of the same.
+    Ring(Weak<Shared>, Name),
+    /// A state whose stream is registered with epoll. Ringing posts readiness to it.
+    Epoll(Arc<EventFd>),
+}
+
+impl Successor {
+    pub(crate) fn tell(self, released: Directions, broken: Option<Errno>) {
+        match self {
+            Successor::Ring(shared, name) => {
+                if let Some(shared) = shared.upgrade() {
+                    shared.inherit(name, released, broken);
+                }
+            }
+            Successor::Epoll(herald) => herald.ring(),
+        }
+    }
+}
+
+/// Rings in which a stream's connection has been, and which are not through with it. The last one is the latest.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    rings: Vec<Attached>,
+}
+
+impl Past {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rings.is_empty()
+    }
+
+    /// A connection leaves its ring, with no successor yet.
+    pub(crate) fn add(&mut self, attached: Attached) {
+        // A ring that has been dropped is asked when it has something to say.
+        let _ = attached.leave(None);
+        self.rings.push(attached);
+    }
+
+    /// Fails if the ring that the connection was in last has been dropped before it let go of it.
+    pub(crate) fn is_usable(&self) -> io::Result<()> {
+        self.rings.last().map_or(Ok(()), Attached::is_usable)
+    }
+
+    /// The connection's new ring is told when it may begin.
+    pub(crate) fn lead_to_ring(&self, next: &Attached) -> io::Result<()> {
+        let successor = || Successor::Ring(Arc::downgrade(next.shared()), next.name());
+        self.lead_to(successor)
+    }
+
+    /// The connection's new state is told when it may begin, and what there is to be taken from here.
+    pub(crate) fn lead_to_epoll(&self, herald: Arc<EventFd>) -> io::Result<()> {
+        self.lead_to(|| Successor::Epoll(herald))
+    }
+
+    fn lead_to(&self, successor: impl FnOnce() -> Successor) -> io::Result<()> {
+        match self.rings.last() {
+            Some(last) => last.leave(Some(successor())),
+            None => Ok(()),
+        }
+    }
+
+    /// Receives what the rings have received. None if they have nothing any more, nor will have.
+    pub(crate) fn receive(&mut self, room: &mut [u8]) -> Option<io::Result<Received>> {
+        let answer = self.rings.iter().find_map(|ring| ring.pull(room));
+        if answer.is_none() {
+            self.forget();
+        }
+        answer
+    }
+
+    /// Whether a receive may bring something before the next event. None if these rings do not decide it.
+    pub(crate) fn may_receive(&self) -> Option<bool> {
+        self.rings.iter().find_map(Attached::may_pull)
+    }
+
+    /// Whether all that was to be sent before is with the kernel.
+    pub(crate) fn has_sent(&mut self) -> io::Result<bool> {
+        let has_sent = self.rings.last().map_or(Ok(true), Attached::has_sent)?;
+        if has_sent {
+            self.forget();
+        }
+        Ok(has_sent)
+    }
+
+    /// Ends the sending after what is to be sent before. None if there is no such thing.
+    pub(crate) fn end(&self) -> Option<io::Result<()>> {
+        let last = self.rings.last()?;
+        match last.has_sent() {
+            Ok(true) => None,
+            Ok(false) => Some(last.end()),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.rings.iter().try_for_each(Attached::check_rest)
+    }
+
+    fn forget(&mut self) {
+        self.rings.retain(|ring| !ring.is_through());
+    }
+}
