@@ -75,12 +75,11 @@ type Make = fn() -> io::Result<Multiplexer>;
 /// All there are here.
 fn backends() -> Vec<Make> {
     let mut backends: Vec<Make> = vec![Multiplexer::new];
+    // Unless the tester says that there is no io_uring.
     #[cfg(feature = "uring")]
-    match Multiplexer::with_uring() {
-        Ok(_) => backends.push(Multiplexer::with_uring),
-        Err(error) => eprintln!("not on io_uring: {error}"),
+    if std::env::var_os("BATCHLOOP_WITHOUT_URING").is_none() {
+        backends.push(Multiplexer::with_uring);
     }
-    backends.reverse();
     backends
 }
 

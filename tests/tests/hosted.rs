@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use batchloop_core::{Capacity, Events, Machine, Step, Turn, Waker, point};
+use batchloop_core::{Capacity, Events, Machine, Reaction, Step, Turn, Waker, point};
 use batchloop_eventfd::{Deadlines, Multiplexer, Received, Registry, Stream};
 use batchloop_tests::{
     client::{assert_echoes, assert_streams, numbers, receive, rest, send},
@@ -325,4 +325,51 @@ fn none_of_many_wakes_is_lost() {
         Source::Thread,
     ];
     assert_no_wake_is_lost(sources, 10_000);
+}
+
+/// Another task of the thread makes the changes, one after the other, and each is answered.
+async fn change_and_await_answers(machine: Machine<Player>, seat: Seat, rounds: usize) {
+    let player = machine.handles().next().expect("it was made");
+    for round in 0..rounds {
+        // So long that the host has gone to sleep most of the time.
+        for _ in 0..round % 8 {
+            task::yield_now().await;
+        }
+        seat.asked.store(true, Ordering::Release);
+        let changed = match round % 4 {
+            0 => machine.wake(player).is_ok(),
+            1 => machine.post(player, Events::READABLE).is_ok(),
+            2 => machine.signal(player, |_| Reaction::Wake).is_ok(),
+            _ => seat.waker.wake().is_ok(),
+        };
+        assert!(changed, "it lives");
+        let asked = Instant::now();
+        while seat.answers.try_recv().is_err() {
+            assert!(asked.elapsed() < PATIENCE, "change {round} is lost");
+            task::yield_now().await;
+        }
+    }
+}
+
+#[test]
+fn no_change_of_another_task_of_the_thread_is_lost() {
+    let machine: Machine<Player> = Machine::heap(Capacity::slots(1));
+    let mut multiplexer = Multiplexer::new().expect("descriptors");
+    let registry = multiplexer.add(machine).expect("one bell");
+    let seat = Seat::new(machine, &registry, Source::Thread);
+    let waker = seat.waker;
+    let ends = Arc::new(AtomicBool::new(false));
+    let table = Table {
+        machine,
+        deadlines: Deadlines::heap(1, Duration::from_millis(1)),
+        ends: Arc::clone(&ends),
+    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+        let hosted = task::spawn_local(host(table, multiplexer));
+        change_and_await_answers(machine, seat, 4000).await;
+        ends.store(true, Ordering::Release);
+        waker.wake().expect("it lives");
+        hosted.await.expect("no panic").expect("no error");
+    });
 }

@@ -6,7 +6,9 @@ use std::{
     thread,
 };
 
-use batchloop_core::{Batch, Capacity, Driver, Handle, Progress, Shared, Step, Turn, Waker, point};
+use batchloop_core::{
+    Batch, Capacity, Driver, Handle, Local, Progress, Shared, Step, Turn, Waker, point,
+};
 
 use super::*;
 
@@ -582,4 +584,99 @@ fn workloads_that_are_served_elsewhere_keep_their_bells() {
     // What was said of the sleep before is taken back.
     machine.counter().ring();
     assert_eq!(multiplexer.bell.bell().drain(), 0);
+}
+
+/// A way in which a machine changes.
+type Change<A> = (&'static str, fn(&Machine<u32, A>, Handle<u32>));
+
+/// The machine has two slots, one of them with a state, and its driver has nothing to do.
+fn changes<A: Access>() -> [Change<A>; 8] {
+    [
+        ("allocate", |machine, _| {
+            machine.allocate(2).unwrap();
+        }),
+        ("commit", |machine, _| {
+            let _ = machine.reserve().unwrap().commit(2);
+        }),
+        ("wake", |machine, state| machine.wake(state).unwrap()),
+        ("post", |machine, state| {
+            machine.post(state, Events::READABLE).unwrap();
+        }),
+        ("signal", |machine, state| {
+            let wake = |_: &mut u32| batchloop_core::Reaction::Wake;
+            assert!(machine.signal(state, wake).is_ok());
+        }),
+        ("ring", |machine, _| machine.counter().ring()),
+        ("release", |machine, state| {
+            machine.ring_when_freed();
+            machine.release(state).unwrap();
+        }),
+        ("give back", |machine, state| {
+            let reserved = machine.reserve().unwrap();
+            assert!(machine.allocate(3).is_err());
+            drop(reserved);
+            assert!(machine.is_live(state));
+        }),
+    ]
+}
+
+fn is_readable(multiplexer: &Multiplexer, timeout: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut fds = [PollFd::new(multiplexer, PollFlags::IN)];
+    let timeout = timeout.try_into().unwrap();
+    poll(&mut fds, Some(&timeout)).unwrap() == 1
+}
+
+/// Between `settle` and the next one, other tasks of the thread change what they like.
+fn changes_of_the_thread_itself_end_its_sleep<A: Access>(
+    mut multiplexer: Multiplexer,
+    machine: impl Fn() -> Machine<u32, A>,
+) {
+    for (name, change) in changes::<A>() {
+        let machine = machine();
+        let _registry = multiplexer.add(machine).unwrap();
+        let mut driver = machine.driver().unwrap();
+        let state = machine.allocate(1).unwrap();
+        let mut turn = || {
+            let turn = driver.turn(|cx| {
+                let new = cx.arrivals();
+                cx.stage(point!("wait"), new).advance(|_, _| Step::Wait);
+            });
+            turn.unwrap();
+            driver.watch()
+        };
+        for round in 0..2 {
+            while !multiplexer.settle(&[turn()]).unwrap() {}
+            assert!(!is_readable(&multiplexer, Duration::ZERO), "{name} {round}");
+            if round == 0 {
+                change(&machine, state);
+                let heard = is_readable(&multiplexer, Duration::from_secs(10));
+                assert!(heard, "{name} is slept through");
+            }
+        }
+    }
+}
+
+fn with_each_access(make: fn() -> io::Result<Multiplexer>) {
+    let capacity = Capacity::slots(2);
+    changes_of_the_thread_itself_end_its_sleep::<Local>(make().unwrap(), || {
+        Machine::heap(capacity)
+    });
+    changes_of_the_thread_itself_end_its_sleep::<Shared>(make().unwrap(), || {
+        Machine::heap(capacity)
+    });
+}
+
+#[test]
+fn a_thread_that_another_loop_hosts_hears_of_its_own_changes() {
+    with_each_access(Multiplexer::new);
+}
+
+#[cfg(feature = "uring")]
+#[test]
+fn a_thread_with_a_ring_that_another_loop_hosts_hears_of_its_own_changes() {
+    // Where the tester says that there is no io_uring.
+    if std::env::var_os("BATCHLOOP_WITHOUT_URING").is_none() {
+        with_each_access(Multiplexer::with_uring);
+    }
 }
