@@ -39,7 +39,8 @@ impl<T, A: Access> Dump<T, A> {
         }
     }
 
-    /// Prints the states too. Each is locked while it is printed; a `Debug` that panics releases its state.
+    /// Prints the states too. Each is locked while it prints: with feature `alloc` into memory, and else into the output,
+    /// which should not block then. A `Debug` that panics releases its state.
     pub fn states(mut self) -> Self
     where
         T: fmt::Debug,

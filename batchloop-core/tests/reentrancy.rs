@@ -406,3 +406,43 @@ fn says_more<A: Admits<Name>>(mut fixture: Fixture<A>) {
     assert!(machine.signal(ant, |_| Reaction::Wake).is_ok());
     assert!(before.has_moved());
 }
+
+/// An output that needs the state which is printed, as one does whose reader waits for that state.
+struct Reader {
+    machine: Machine<u8, Shared>,
+    state: Handle<u8>,
+    written: String,
+}
+
+impl std::fmt::Write for Reader {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.written.push_str(text);
+        let signalled = self.machine.signal(self.state, |_| Reaction::Wake);
+        assert!(signalled.is_ok(), "it is locked behind {:?}", self.written);
+        Ok(())
+    }
+}
+
+#[test]
+fn an_output_that_waits_for_a_state_is_not_waited_for_by_it() {
+    use std::fmt::Write;
+    let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1));
+    let mut reader = Reader {
+        machine,
+        state: machine.allocate(7).unwrap(),
+        written: String::new(),
+    };
+    let line = "#0v1 active at the entrance: 7\n";
+    write!(reader, "{}", machine.dump().states()).unwrap();
+    assert_eq!(reader.written, format!("u8: 1 of 1 slots\n  {line}"));
+    reader.written.clear();
+    for line in machine.dump().states().lines() {
+        writeln!(reader, "{line}").unwrap();
+    }
+    let census = Census::from(machine.dump().states());
+    for record in census.records() {
+        writeln!(reader, "{record}").unwrap();
+        write!(reader, "{:#}", record.state()).unwrap();
+    }
+    assert_eq!(reader.written, format!("{line}{line}7"));
+}

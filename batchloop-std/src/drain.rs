@@ -53,7 +53,7 @@ impl Drain {
 
     /// The worker at this place is about to sleep, after a whole turn of the drain. Returns whether the drain is over.
     ///
-    /// Its place must be marked, so that it can be called from now on.
+    /// Its place must be marked, so that it can be called from now on; the lock here publishes the mark.
     pub(crate) fn rest<T>(&self, place: usize, rest: Rest, machine: &Machine<T, Shared>) -> bool {
         let mut rests = self.rests();
         rests[place] = Some(rest);

@@ -140,11 +140,9 @@ impl Lot {
         slept.is_some()
     }
 
-    /// Ends one worker's sleep, or the next one if it is about to begin.
+    /// Ends one worker's sleep, or the one that it is about to begin. Its place must have been seen marked, or what was done
+    /// behind the mark: there is no fence here that would order the two.
     pub(crate) fn call(&self, place: usize) {
-        // ORDERING: the partner is the fence in `Watch::sleep`: either this sees the mark, or the comparison there sees
-        // the change that the caller has seen.
-        fence(Ordering::SeqCst);
         self.places[place].call();
     }
 
