@@ -29,13 +29,14 @@ use std::time::{Duration, Instant};
 
 use batchloop_core::{Batch, Capacity, Context, Machine, Step, Turn, field, point};
 use batchloop_eventfd::{Deadlines, Multiplexer};
+use batchloop_examples::{flush_notes, note, say};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 
 use crate::call::{Http, Network, Origin};
 use crate::options::{Command, Options, Url};
 use crate::queue::Queue;
-use crate::report::{Digested, Report, note};
+use crate::report::{Digested, Report};
 
 /// How exact time-outs are: those that lie closer together come together.
 const RESOLUTION: Duration = Duration::from_millis(1);
@@ -122,7 +123,7 @@ fn run(options: &Options, origin: Origin) -> Result<bool, Box<dyn Error>> {
         deadlines.expire(Instant::now(), &machine);
     }
     service.report.clear();
-    note(format_args!("{}\n", service.report));
+    say(format!("{}\n", service.report));
     match service.queue.failure() {
         Some(error) => Err(format!("standard input: {error}").into()),
         None => Ok(service.report.is_clean()),
@@ -142,9 +143,10 @@ fn slots(options: &Options) -> usize {
     let sockets = files.map_or(u64::MAX, |files| files.saturating_sub(OTHERS).max(1));
     match usize::try_from(sockets) {
         Ok(sockets) if sockets < options.concurrency => {
-            note(format_args!(
-                "article: the limit of open files allows {sockets} jobs at once\n"
-            ));
+            note(
+                "article",
+                &format!("the limit of open files allows {sockets} jobs at once"),
+            );
             sockets
         }
         _ => options.concurrency,
@@ -176,8 +178,14 @@ fn origin(options: &Options) -> Result<Origin, String> {
 }
 
 fn main() -> ExitCode {
+    let code = outcome();
+    flush_notes();
+    code
+}
+
+fn outcome() -> ExitCode {
     let wrong = |reason: String| {
-        note(format_args!("article: {reason}\n"));
+        note("article", &reason);
         ExitCode::from(2)
     };
     let options = match options::parse(std::env::args_os().skip(1)) {
@@ -196,7 +204,7 @@ fn main() -> ExitCode {
             // Whoever has read enough of the results, as `head` does, wants no complaint.
             let enough = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
             if !error.downcast_ref().is_some_and(enough) {
-                note(format_args!("article: {error}\n"));
+                note("article", &error.to_string());
             }
             ExitCode::FAILURE
         }

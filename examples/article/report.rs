@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use batchloop_examples::say;
+
 /// How often the progress line changes at most.
 const REFRESH: Duration = Duration::from_millis(100);
 /// Takes the cursor to the start of the line, and clears the line.
@@ -111,7 +113,7 @@ impl Report {
             let total = self
                 .total
                 .map_or(String::new(), |total| format!(" of {total}"));
-            note(format_args!("{done}{total} jobs, {} errors", self.errors));
+            progress.say(&format!("{done}{total} jobs, {} errors", self.errors));
             progress.shown = true;
             progress.next = now + REFRESH;
         }
@@ -123,7 +125,7 @@ impl Report {
         if let Some(progress) = &mut self.progress
             && std::mem::take(&mut progress.shown)
         {
-            note(format_args!("{CLEAR}"));
+            progress.say(CLEAR);
         }
     }
 
@@ -140,9 +142,15 @@ impl Drop for Report {
     }
 }
 
-/// Writes to standard error, whose absence is no reason to stop.
-pub(crate) fn note(text: fmt::Arguments<'_>) {
-    let _ = io::stderr().write_all(text.to_string().as_bytes());
+impl Progress {
+    /// Nobody waits for it, unless result lines go the same way: then it comes in their order, or they wait too.
+    fn say(&self, text: &str) {
+        match self.shared {
+            // Its absence is no reason to stop.
+            true => drop(io::stderr().write_all(text.as_bytes())),
+            false => say(text.into()),
+        }
+    }
 }
 
 /// The summary.
