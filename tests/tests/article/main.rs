@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use batchloop_tests::server::FullPipe;
 use process::{article, finish, program, results, run, run_lines};
 use server::{BODY, good, request, send, send_good, serve};
 
@@ -363,6 +364,17 @@ fn a_closed_pipe_ends_it_quietly() {
     drop(child.stdout.take());
     let output = finish(child);
     assert_eq!((output.status.code(), output.stderr), (Some(1), vec![]));
+}
+
+#[test]
+fn a_summary_that_nobody_reads_does_not_keep_it() {
+    let pipe = FullPipe::new();
+    let mut command = article(&["--jobs", "20"]);
+    let child = command.stderr(pipe.writer()).spawn().expect("runs");
+    let (status, lines) = results(&finish(child));
+    assert_eq!((status, lines.len()), (Some(0), 20));
+    drop(command);
+    assert_eq!(pipe.read().count(), 0);
 }
 
 #[test]
