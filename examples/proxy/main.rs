@@ -21,11 +21,11 @@
 
 mod options;
 mod side;
+mod upstream;
 
 use std::{
     error::Error,
     io,
-    net::{SocketAddr, ToSocketAddrs},
     os::fd::OwnedFd,
     process::ExitCode,
     time::{Duration, Instant},
@@ -35,17 +35,12 @@ use batchloop_core::{Capacity, Events, Machine, Me, Reaction, Reservation, Step,
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Registry, Shutdown, Stream};
 use batchloop_examples::{dump_on_signal, finish, note, print, raise_limit_of_files};
 use batchloop_std::register;
-use rustix::{
-    io::Errno,
-    net::{
-        AddressFamily, SocketFlags, SocketType, connect, socket_with,
-        sockopt::{set_tcp_nodelay, socket_error},
-    },
-};
+use rustix::{io::Errno, net::sockopt::set_tcp_nodelay};
 
 use crate::{
     options::{Options, USAGE, options},
-    side::Side,
+    side::{Direction, Side},
+    upstream::{Dialling, Failure, Link, Upstream, is_lack, lack, name_of_lack},
 };
 
 /// How long pairs may go on when the end has begun.
@@ -54,20 +49,25 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How exact time-outs are: those that lie closer together come together.
 const RESOLUTION: Duration = Duration::from_millis(10);
 
+/// How many different warnings are given.
+const WARNINGS: usize = 16;
+
 /// What the entry points work on beside the states.
 struct Proxy {
     listener: Listener,
     shutdown: Shutdown,
     clients: Half,
     upstreams: Half,
-    upstream: SocketAddr,
-    /// How long an upstream may take to answer, and a pair to move.
-    patience: [Duration; 2],
+    upstream: Upstream,
+    /// How long nothing may move in a pair.
+    patience: Duration,
     buffer: Box<[u8]>,
     now: Instant,
     unreachable: u64,
     timed_out: u64,
     broken: u64,
+    /// What has been said and need not be said again.
+    warnings: Vec<String>,
 }
 
 /// A machine and what belongs to it.
@@ -83,14 +83,15 @@ struct Half {
 /// What a client needs beside its own slot.
 struct Room {
     slot: Reservation<Side>,
-    socket: OwnedFd,
+    /// Why there is none that another client's leaving would open, if there is none.
+    way: Result<(OwnedFd, Dialling), Errno>,
 }
 
 /// The entry point of the clients.
 fn clients(cx: &mut Turn<'_, Side>, proxy: &mut Proxy) {
     proxy.accept(cx);
     let new = cx.arrivals().for_each(|client, me| {
-        let idle = client.moved + proxy.patience[1];
+        let idle = client.moved + proxy.patience;
         proxy.clients.deadlines.arm(me.token(), idle);
     });
     cx.stage(point!("pass on"), new)
@@ -119,36 +120,73 @@ fn cut(side: &Side) -> Step {
 }
 
 impl Proxy {
+    fn new(
+        options: &Options,
+        multiplexer: &mut Multiplexer,
+        listener: Listener,
+        mut upstream: Upstream,
+    ) -> Result<Self, Box<dyn Error>> {
+        let capacity = Capacity::slots(options.slots).points(2).scopes(0);
+        upstream.keep_spare();
+        Ok(Proxy {
+            listener,
+            shutdown: Shutdown::new(multiplexer, DRAIN)?,
+            clients: Half::new(multiplexer, capacity)?,
+            upstreams: Half::new(multiplexer, capacity.parents(true))?,
+            upstream,
+            patience: options.idle,
+            buffer: vec![0; options.buffer].into(),
+            now: Instant::now(),
+            unreachable: 0,
+            timed_out: 0,
+            broken: 0,
+            warnings: Vec::new(),
+        })
+    }
+
     fn accept(&mut self, cx: &Turn<'_, Side>) {
         let (clients, upstreams) = (self.clients.machine, self.upstreams.machine);
-        let now = self.now;
-        let family = match self.upstream {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
+        let (upstream, now) = (&self.upstream, self.now);
+        let (mut lacks, mut without_a_way) = (None, Vec::new());
         let room = || {
             let Ok(slot) = upstreams.reserve() else {
                 return Ok(None);
             };
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-            Ok(Some(Room { slot, socket }))
+            let way = upstream.first(now);
+            match way {
+                Err(error) if is_lack(error) => Err(lacks.insert(error).to_owned().into()),
+                _ => Ok(Some(Room { slot, way })),
+            }
         };
+        let before = self.listener.accepted();
         self.listener
             .accept_with(cx, &self.clients.registry, room, |stream, client, room| {
-                let upstream = room.slot.handle();
-                let socket = Stream::new(room.socket);
-                let child = Side::new(socket, client, clients.waker(client), now);
-                room.slot
-                    .commit_child(child, clients.lineage(client))
-                    .expect("the machine has parents");
-                Side::new(stream, upstream, upstreams.waker(upstream), now).connected()
+                let peer = room.slot.handle();
+                match room.way {
+                    Ok((socket, dialling)) => {
+                        let socket = Stream::new(socket);
+                        let child = Side::new(socket, client, clients.waker(client), now);
+                        room.slot
+                            .commit_child(child.dialling(dialling), clients.lineage(client))
+                            .expect("the machine has parents");
+                    }
+                    // The client finds that its peer has gone.
+                    Err(error) => without_a_way.push(error),
+                }
+                Side::new(stream, peer, upstreams.waker(peer), now)
             });
+        for error in without_a_way {
+            self.give_up(Failure::Kernel(error));
+        }
+        if self.listener.accepted().no_descriptor > before.no_descriptor {
+            let lacks = name_of_lack(lacks.unwrap_or_else(lack));
+            self.warn(format!("{lacks}; clients wait until one leaves"));
+        }
     }
 
     /// A client goes when its upstream has gone: so a pair has one deadline, and nobody is left behind.
     fn serve(&mut self, client: &mut Side, me: Me<Side>) -> Step {
-        if me.events().contains(Events::DEADLINE) && self.is_idle(client, me) {
+        if !me.take(Events::DEADLINE).is_empty() && self.is_idle(client, me) {
             self.timed_out += 1;
             return cut(client);
         }
@@ -174,7 +212,7 @@ impl Proxy {
         };
         // The upstream may have gone, and the client not have read all.
         let _ = self.upstreams.machine.signal(client.peer, look);
-        let until = moved + self.patience[1];
+        let until = moved + self.patience;
         let is_idle = until <= self.now;
         if !is_idle {
             self.clients.deadlines.arm(me.token(), until);
@@ -183,48 +221,99 @@ impl Proxy {
     }
 
     fn dial(&mut self, upstream: &mut Side, me: Me<Side>) -> Step {
-        let dialled = match connect(&upstream.stream, &self.upstream) {
-            Ok(()) | Err(Errno::INPROGRESS) => {
-                let registry = &self.upstreams.registry;
-                registry.add_once(&upstream.stream, me.token(), Events::WRITABLE)
-            }
-            Err(error) => Err(error.into()),
-        };
-        if dialled.is_err() {
-            self.unreachable += 1;
-            return Step::Release;
+        match self.begin(upstream, me) {
+            Err(failure) if !self.go_on(upstream, me, failure) => Step::Release,
+            _ => Step::Next,
         }
-        let patience = self.now + self.patience[0];
-        self.upstreams.deadlines.arm(me.token(), patience);
-        Step::Next
     }
 
     fn answered(&mut self, upstream: &mut Side, me: Me<Side>) -> Step {
-        if me.is_orphan(1) {
+        let Some(dialling) = upstream.dialling.filter(|_| !me.is_orphan(1)) else {
             return Step::Release;
+        };
+        let events = me.take(Events::WRITABLE | Events::CLOSED | Events::DEADLINE);
+        if events.is_empty() {
+            return Step::Wait;
         }
-        if !me.events().contains(Events::WRITABLE) {
-            if !me.events().contains(Events::DEADLINE) {
-                return Step::Wait;
+        let registry = &self.upstreams.registry;
+        let failure = match self.upstream.outcome(&upstream.stream, dialling) {
+            Ok(Some(Link::Whole)) => self.open(upstream, me).err(),
+            Ok(Some(Link::Broken)) => {
+                upstream.sending = Direction::Broken;
+                self.open(upstream, me).err()
             }
-            self.timed_out += 1;
-            return Step::Release;
+            Ok(None) if events.contains(Events::DEADLINE) => Some(Failure::TimedOut),
+            Ok(None) => {
+                let again = registry.listen_again(&upstream.stream, me.token(), Events::WRITABLE);
+                match again {
+                    Ok(()) => return Step::Wait,
+                    Err(error) => Some(error.into()),
+                }
+            }
+            Err(failure) => Some(failure),
+        };
+        match failure {
+            None => Step::Next,
+            Some(failure) if self.go_on(upstream, me, failure) => Step::Wait,
+            Some(_) => Step::Release,
         }
-        if self.open(upstream, me).is_err() {
-            self.unreachable += 1;
-            return Step::Release;
-        }
-        Step::Next
     }
 
-    fn open(&mut self, upstream: &mut Side, me: Me<Side>) -> io::Result<()> {
-        socket_error(&upstream.stream)??;
-        set_tcp_nodelay(&upstream.stream, true)?;
+    /// Begins to connect.
+    fn begin(&mut self, upstream: &mut Side, me: Me<Side>) -> Result<(), Failure> {
+        let Some(dialling) = upstream.dialling else {
+            return Ok(());
+        };
+        let patience = self
+            .upstream
+            .connect(&upstream.stream, dialling, self.now)?;
+        let registry = &self.upstreams.registry;
+        registry.add_once(&upstream.stream, me.token(), Events::WRITABLE)?;
+        self.upstreams.deadlines.arm(me.token(), patience);
+        Ok(())
+    }
+
+    /// Goes on to the next address. Returns whether there is one; if not, that was it.
+    fn go_on(&mut self, upstream: &mut Side, me: Me<Side>, mut failure: Failure) -> bool {
+        while let Some(dialling) = &mut upstream.dialling
+            && let Some(socket) = self.upstream.next(dialling)
+        {
+            upstream.stream = Stream::new(socket);
+            self.upstream.keep_spare();
+            match self.begin(upstream, me) {
+                Ok(()) => return true,
+                Err(error) => failure = error,
+            }
+        }
+        self.give_up(failure);
+        false
+    }
+
+    fn give_up(&mut self, failure: Failure) {
+        match failure {
+            Failure::TimedOut => self.timed_out += 1,
+            _ => self.unreachable += 1,
+        }
+        if failure.is_noteworthy() {
+            self.warn(format!("{}: {failure}", self.upstream.name));
+        }
+    }
+
+    /// Says something once.
+    fn warn(&mut self, text: String) {
+        if self.warnings.len() < WARNINGS && !self.warnings.contains(&text) {
+            note("proxy", &text);
+            self.warnings.push(text);
+        }
+    }
+
+    fn open(&mut self, upstream: &mut Side, me: Me<Side>) -> Result<(), Failure> {
         self.upstreams.deadlines.cancel(me.token());
+        set_tcp_nodelay(&upstream.stream, true)?;
         let registry = &self.upstreams.registry;
         registry.remove(&upstream.stream)?;
         registry.attach(&mut upstream.stream, me.token())?;
-        upstream.is_connected = true;
+        upstream.dialling = None;
         Ok(())
     }
 
@@ -257,20 +346,12 @@ impl Proxy {
     fn run(mut self, mut multiplexer: Multiplexer) -> Result<(), Box<dyn Error>> {
         let mut serving = self.clients.machine.driver()?;
         let mut dialling = self.upstreams.machine.driver()?;
-        let mut has_warned = false;
         loop {
             self.now = Instant::now();
             self.clients.expire(self.now);
             self.upstreams.expire(self.now);
             serving.turn(|cx| clients(cx, &mut self))?;
             dialling.turn(|cx| upstreams(cx, &mut self))?;
-            if !has_warned && self.listener.accepted().no_descriptor > 0 {
-                note(
-                    "proxy",
-                    "too many open files; clients wait until one leaves",
-                );
-                has_warned = true;
-            }
             if self.shutdown.is_over(self.live() + multiplexer.lingering()) {
                 break;
             }
@@ -321,7 +402,7 @@ impl Half {
         })
     }
 
-    /// Passes on what one of the sides has to give and to get. Answers whether its peer is still there.
+    /// Passes on what one of the sides has to give and to get. Returns whether its peer is still there.
     fn relay(
         &mut self,
         side: &mut Side,
@@ -330,22 +411,25 @@ impl Half {
         room: &mut [u8],
         now: Instant,
     ) -> io::Result<bool> {
-        side.stream.note(me.events());
-        side.deliver(now)?;
-        let mut handed = Ok((0, false));
+        side.stream.note(me);
+        let delivered = side.deliver(now);
+        // Even if it is broken: what came before is the peer's.
+        let mut handed = Ok(false);
+        let bytes = &mut self.bytes;
         let met = peers.signal(side.peer, |peer| {
             let before = peer.sending;
-            handed = side.hand_over(peer, room, now);
+            handed = side.hand_over(peer, room, now, bytes);
             match peer.sending == before {
                 true => Reaction::Ignore,
                 false => Reaction::Wake,
             }
         });
         let is_met = met.is_ok();
-        let (bytes, has_more) = handed?;
-        self.bytes += bytes as u64;
-        if has_more {
-            let _ = me.waker().wake();
+        match handed? {
+            true => {
+                let _ = me.waker().wake();
+            }
+            false => delivered?,
         }
         Ok(is_met)
     }
@@ -356,39 +440,19 @@ impl Half {
 }
 
 fn start(options: &Options) -> Result<(), Box<dyn Error>> {
-    let upstream = &options.upstream;
-    let upstream = upstream
-        .to_socket_addrs()
-        .map_err(|error| format!("{upstream}: {error}"))?
-        .next()
-        .ok_or_else(|| format!("{upstream}: no address"))?;
     let listen = options.listen.as_str();
     let mut multiplexer = options.backend.multiplexer()?;
-    let capacity = Capacity::slots(options.slots).points(2).scopes(0);
-    let clients = Half::new(&mut multiplexer, capacity)?;
-    let upstreams = Half::new(&mut multiplexer, capacity.parents(true))?;
     let listener =
         Listener::bind(&mut multiplexer, listen).map_err(|error| format!("{listen}: {error}"))?;
+    let own = listener.local_addr()?;
+    let upstream = Upstream::find(&options.upstream, own, options.connect)?;
+    let proxy = Proxy::new(options, &mut multiplexer, listener, upstream)?;
     let _registered = [
-        register("clients", clients.machine)?,
-        register("upstreams", upstreams.machine)?,
+        register("clients", proxy.clients.machine)?,
+        register("upstreams", proxy.upstreams.machine)?,
     ];
     dump_on_signal()?;
-    let shutdown = Shutdown::new(&mut multiplexer, DRAIN)?;
-    print(format_args!("listening on {}", listener.local_addr()?))?;
-    let proxy = Proxy {
-        listener,
-        shutdown,
-        clients,
-        upstreams,
-        upstream,
-        patience: [options.connect, options.idle],
-        buffer: vec![0; options.buffer].into(),
-        now: Instant::now(),
-        unreachable: 0,
-        timed_out: 0,
-        broken: 0,
-    };
+    print(format_args!("listening on {own}"))?;
     proxy.run(multiplexer)
 }
 
@@ -402,3 +466,6 @@ fn main() -> ExitCode {
     });
     finish("proxy", outcome)
 }
+
+#[cfg(test)]
+mod tests;

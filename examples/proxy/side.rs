@@ -9,13 +9,16 @@ use batchloop_core::{Handle, Waker};
 use batchloop_eventfd::{Received, Stream};
 use rustix::net::sockopt::{set_socket_linger, socket_error};
 
+use crate::upstream::Dialling;
+
 /// How much one side may receive before the others have their turn.
 const ROUNDS: usize = 16;
 
 /// A client, or the upstream of one.
 pub(crate) struct Side {
     pub(crate) stream: Stream,
-    pub(crate) is_connected: bool,
+    /// Until it is connected.
+    pub(crate) dialling: Option<Dialling>,
     /// The other side of the pair.
     pub(crate) peer: Handle<Side>,
     /// Wakes it.
@@ -43,7 +46,7 @@ impl Side {
     pub(crate) fn new(stream: Stream, peer: Handle<Side>, waker: Waker, now: Instant) -> Self {
         Side {
             stream,
-            is_connected: false,
+            dialling: None,
             peer,
             waker,
             owed: Vec::new(),
@@ -53,8 +56,9 @@ impl Side {
         }
     }
 
-    pub(crate) fn connected(mut self) -> Self {
-        self.is_connected = true;
+    /// One that is still to be connected.
+    pub(crate) fn dialling(mut self, dialling: Dialling) -> Self {
+        self.dialling = Some(dialling);
         self
     }
 
@@ -74,11 +78,19 @@ impl Side {
         [self.receiving, self.sending] == [Direction::Ended; 2]
     }
 
-    /// Sends what the peer has left here, and its end.
+    /// Sends what the peer has left here, and its end. A stream that is found to be broken stays so.
     pub(crate) fn deliver(&mut self, now: Instant) -> io::Result<()> {
         if self.sending == Direction::Broken {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
+        let sent = self.send_owed(now);
+        if sent.is_err() {
+            self.sending = Direction::Broken;
+        }
+        sent
+    }
+
+    fn send_owed(&mut self, now: Instant) -> io::Result<()> {
         if !self.owed.is_empty() {
             let sent = self.stream.send(&self.owed)?;
             if sent > 0 {
@@ -99,43 +111,45 @@ impl Side {
         Ok(())
     }
 
-    /// Receives what there is and hands it to the peer, as long as the peer can send it on. Answers how many bytes that
-    /// were, and whether there may be more for another turn.
+    /// Receives what there is and hands it to the peer, as long as the peer can send it on; counts how many bytes that
+    /// are. Returns whether there may be more for another turn.
     pub(crate) fn hand_over(
         &mut self,
         peer: &mut Side,
         room: &mut [u8],
         now: Instant,
-    ) -> io::Result<(usize, bool)> {
-        let mut bytes = 0;
+        bytes: &mut u64,
+    ) -> io::Result<bool> {
         for _ in 0..ROUNDS {
             let directions = [self.receiving, peer.sending];
             if directions != [Direction::Open; 2] || !peer.owed.is_empty() {
                 // Nothing is received that would tell of a reset.
                 socket_error(&self.stream)??;
-                return Ok((bytes, false));
+                return Ok(false);
             }
             match self.stream.receive(room)? {
                 Received::Bytes(received) => {
-                    bytes += received;
+                    *bytes += received as u64;
                     self.moved = now;
                     peer.take(&room[..received]);
                 }
-                Received::Nothing => return Ok((bytes, false)),
+                Received::Nothing => return Ok(false),
+                // Whoever asks after a reset is told of an end that is none.
+                Received::End if self.sending == Direction::Broken => return Ok(false),
                 Received::End => {
                     self.receiving = Direction::Ended;
                     peer.sending = Direction::Ending;
                 }
             }
         }
-        Ok((bytes, true))
+        Ok(true)
     }
 
     /// Sends as much as fits and keeps the rest.
     fn take(&mut self, bytes: &[u8]) {
-        let sent = match self.is_connected {
-            true => self.stream.send(bytes),
-            false => Ok(0),
+        let sent = match self.dialling {
+            None => self.stream.send(bytes),
+            Some(_) => Ok(0),
         };
         match sent {
             Ok(sent) => self.owed.extend_from_slice(&bytes[sent..]),

@@ -97,6 +97,8 @@ fn wrong_options_are_one_line_and_exit_2() {
         &[a, "127.0.0.1:x"],
         &[a, "no-such-host.invalid:80"],
         &[a, "two\nlines:80"],
+        &[a, "127.0.0.1:0"],
+        &[a, "127.0.0.1:65536"],
         &[a, b, b],
         &[a, b, "--what"],
         &[a, b, "--slots"],

@@ -203,7 +203,7 @@ fn is_broken(socket: &TcpStream) -> bool {
 }
 
 /// Sends until nothing more goes. Answers how much that was.
-fn until_stuck(mut socket: &TcpStream) -> usize {
+pub(crate) fn until_stuck(mut socket: &TcpStream) -> usize {
     let bytes = numbers(1 << 20);
     let mut sent = 0;
     socket.set_nonblocking(true).expect("a socket");

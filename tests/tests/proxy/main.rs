@@ -1,5 +1,6 @@
 //! The `proxy` example, between clients and the `echo` example or an upstream that a test plays itself.
 
+mod addresses;
 mod ending;
 mod failures;
 mod limits;
