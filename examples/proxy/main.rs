@@ -11,13 +11,15 @@
 //! broken, or its time is over, the other is reset.
 //!
 //! `--slots` clients (128) are served at once. A client is accepted when there is a slot and a descriptor for its
-//! upstream too; the others wait in the kernel's queue. An upstream that does not answer has `--connect` seconds (10), a
-//! pair in which nothing moves `--idle` seconds (300). The upstream's name is looked up once, at the start.
+//! upstream too; the others wait in the kernel's queue. The upstream's name is looked up once, at the start. Its addresses
+//! are tried one after the other, and share `--connect` seconds (10); the next client begins with the one that was there.
+//! A pair in which nothing moves has `--idle` seconds (300). The proxy's own address is no upstream.
 //!
 //! SIGINT or SIGTERM stops accepting, lets the pairs go on for at most 5 seconds, and ends with a summary; a second one
 //! ends at once. SIGUSR1 prints every client with its upstream below it.
 //!
-//! Begin with the entry points, `clients` and `upstreams`; `side.rs` has what a pair does with its bytes.
+//! Begin with the entry points, `clients` and `upstreams`; `side.rs` has what a pair does with its bytes, `upstream.rs` how
+//! an upstream is reached.
 
 mod options;
 mod side;

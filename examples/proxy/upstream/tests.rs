@@ -68,13 +68,19 @@ fn a_connection_to_itself_is_none() {
 fn a_connection_to_the_proxy_is_none() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
     let own = listener.local_addr().expect("bound");
-    let mut upstream = upstream(&[own]);
+    let mut upstream = upstream(&[address("127.0.0.1:1"), own]);
     let outcome = |upstream: &mut Upstream| {
         let connected = TcpStream::connect(own).expect("it listens");
-        let (_, dialling) = upstream.first(Instant::now()).expect("a socket");
+        let (_, mut dialling) = upstream.first(Instant::now()).expect("a socket");
+        while upstream.address(&dialling) != own {
+            assert!(upstream.next(&mut dialling).is_some());
+        }
         upstream.outcome(&connected, dialling)
     };
     assert!(matches!(outcome(&mut upstream), Ok(Some(Link::Whole))));
+    // The next one begins there.
+    let (_, dialling) = upstream.first(Instant::now()).expect("a socket");
+    assert_eq!(upstream.address(&dialling), own);
     // As if it had got the address after the start.
     for listens in ["0.0.0.0", "127.0.0.1", "::"] {
         let listens: IpAddr = listens.parse().expect("an address");

@@ -7,7 +7,7 @@ use batchloop_tests::process::finish;
 use batchloop_tests::server::{Server, program};
 use rustix::process::Signal;
 
-use crate::failures::{assert_reset, until_stuck};
+use crate::failures::{assert_reset, crowd, until_stuck};
 use crate::{accept, pair, proxy};
 
 #[test]
@@ -60,12 +60,15 @@ fn what_an_upstream_says_before_it_resets_is_passed_on() {
     assert_eq!(receive(&client, early.len()), early.as_bytes());
     assert_reset(&client);
 
-    // Before the proxy has seen that it is there.
-    proxy.hold();
+    // Before the proxy has seen that it is there: the kernel tries again where the queue was full.
+    let queue = crowd(&listener);
     let client = proxy.connect();
-    proxy.signal(Signal::CONT);
-    let upstream = accept(&listener);
+    proxy.assert_sleeps();
     proxy.hold();
+    for _ in queue {
+        drop(accept(&listener));
+    }
+    let upstream = accept(&listener);
     send(&upstream, early);
     reset(upstream);
     proxy.signal(Signal::CONT);

@@ -120,14 +120,7 @@ fn clients_that_leave_before_anything_has_happened_leave_nothing_behind() {
 #[test]
 fn an_upstream_that_never_answers_has_its_time() {
     let (listener, proxy) = proxy(&["--slots", "1", "--connect", "0.3"]);
-    listen(&listener, 0).expect("it listens");
-    let address = listener.local_addr().expect("bound");
-    let short = Duration::from_millis(300);
-    let mut queue = Vec::new();
-    while let Ok(client) = TcpStream::connect_timeout(&address, short) {
-        queue.push(client);
-        assert!(queue.len() < 100, "its queue has an end");
-    }
+    let queue = crowd(&listener);
     let client = proxy.connect();
     send(&client, "anybody?");
     assert_reset(&client);
@@ -184,6 +177,19 @@ fn a_reader_that_never_reads_has_its_time() {
         assert!(end.is_err() && received.len() < sent, "{end:?}");
     }
     assert_silent(&proxy.connect());
+}
+
+/// As many clients as fill the queue of a listener: who comes behind them hears nothing.
+pub(crate) fn crowd(listener: &TcpListener) -> Vec<TcpStream> {
+    listen(listener, 0).expect("it listens");
+    let address = listener.local_addr().expect("bound");
+    let short = Duration::from_millis(300);
+    let mut queue = Vec::new();
+    while let Ok(client) = TcpStream::connect_timeout(&address, short) {
+        queue.push(client);
+        assert!(queue.len() < 100, "its queue has an end");
+    }
+    queue
 }
 
 /// What comes, comes; then a reset.
