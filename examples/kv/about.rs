@@ -4,8 +4,19 @@ use std::process;
 
 use crate::{
     commands::{COMMANDS, Call, Database, Done, Refusal},
-    glob,
+    glob::Pattern,
 };
+
+/// How many patterns `CONFIG GET` takes.
+const PATTERNS: usize = 64;
+
+/// What there is to ask for, beside the limit of memory.
+const SETTINGS: [(&str, &str); 4] = [
+    ("save", ""),
+    ("appendonly", "no"),
+    ("databases", "1"),
+    ("maxmemory-policy", "noeviction"),
+];
 
 impl Call<'_> {
     pub(crate) fn info(&mut self) -> Done {
@@ -25,16 +36,19 @@ impl Call<'_> {
             "# Server\r\nredis_version:7.0.0\r\nserver_name:batchloop-kv\r\nredis_mode:standalone\r\n\
              process_id:{}\r\nrun_id:{run_id:040x}\r\ntcp_port:{port}\r\nuptime_in_seconds:{}\r\n\r\n\
              # Clients\r\nconnected_clients:{clients}\r\n\r\n\
-             # Memory\r\nused_memory:{}\r\n\r\n\
+             # Memory\r\nused_memory:{}\r\nused_memory_dataset:{}\r\nmem_clients_normal:{}\r\n\
+             maxmemory:{}\r\nmaxmemory_policy:noeviction\r\n\r\n\
              # Stats\r\ntotal_commands_processed:{commands}\r\n\r\n\
              # Replication\r\nrole:master\r\n\r\n\
              # Keyspace\r\n{keys}",
             process::id(),
             started.elapsed().as_secs(),
-            store.used(),
+            store.memory.used(),
+            store.memory.data,
+            store.memory.buffers,
+            store.memory.limit,
         );
-        self.replies.bulk(text.as_bytes());
-        Ok(())
+        Ok(self.replies.bulk(text.as_bytes())?)
     }
 
     /// Clients ask for it to help a person; they do without.
@@ -54,24 +68,30 @@ impl Call<'_> {
             return self.ok();
         }
         if !is("get") || self.words.len() < 3 {
-            let name = self.words.get(1).to_vec();
-            return Err(Refusal::Named("ERR unknown subcommand '{}'.", name));
+            let name = self.words.get(1);
+            return Err(Refusal::named(
+                "ERR unknown subcommand '{}'. Try CONFIG HELP.",
+                name,
+            ));
         }
-        let settings = [
-            ("save", ""),
-            ("appendonly", "no"),
-            ("databases", "1"),
-            ("maxmemory-policy", "noeviction"),
-        ];
-        let asked = |name: &str| {
-            let mut patterns = self.words.from(2);
-            patterns.any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
-        };
-        let answers: Vec<_> = settings.iter().filter(|(name, _)| asked(name)).collect();
-        self.replies.array(2 * answers.len());
-        for (name, value) in answers {
-            self.replies.bulk(name.as_bytes());
-            self.replies.bulk(value.as_bytes());
+        if self.words.len() > 2 + PATTERNS {
+            return Err(Refusal::Other("ERR too many patterns"));
+        }
+        let max_memory = self.database.store.memory.limit.to_string();
+        let settings = SETTINGS.into_iter().chain([("maxmemory", &*max_memory)]);
+        let mut asked: Vec<_> = settings.map(|(name, value)| (name, value, false)).collect();
+        for pattern in self.words.from(2) {
+            let pattern = Pattern::new(&pattern.to_ascii_lowercase());
+            let pattern = pattern.ok_or(Refusal::LongPattern)?;
+            for (name, _, is_asked) in &mut asked {
+                *is_asked = *is_asked || pattern.matches(name.as_bytes());
+            }
+        }
+        asked.retain(|(_, _, is_asked)| *is_asked);
+        self.replies.array(2 * asked.len());
+        for (name, value, _) in asked {
+            self.replies.bulk(name.as_bytes())?;
+            self.replies.bulk(value.as_bytes())?;
         }
         Ok(())
     }
@@ -95,8 +115,9 @@ impl Call<'_> {
                 Ok(())
             }
             _ => {
-                let name = self.words.get(1).to_vec();
-                Err(Refusal::Named("ERR unknown subcommand '{}'.", name))
+                let name = self.words.get(1);
+                let text = "ERR unknown subcommand '{}'. Try CLIENT HELP.";
+                Err(Refusal::named(text, name))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What each command does to the store, and what it answers.
+//! What each command is called, and how it is run.
 
 use std::{
     collections::hash_map::RandomState,
@@ -7,14 +7,27 @@ use std::{
 };
 
 use crate::{
-    glob,
-    reply::Replies,
+    many::Job,
+    memory::OutOfMemory,
+    reply::{Replies, TooLong},
     request::{Words, integer},
-    store::{Expiry, OutOfMemory, Store},
+    store::Store,
 };
 
 /// How long the answer to one command may be.
 const ANSWER: usize = 64 * 1024 * 1024;
+
+/// How long an answer may be whatever memory is left. It is sent at once, or else not kept.
+const SENT: usize = 256 * 1024;
+
+/// What it costs to run a command.
+const COMMAND: isize = 100;
+
+/// As Redis words it.
+pub(crate) const OUT_OF_MEMORY: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.";
+
+/// How much of what a client wrote is repeated in an error.
+const SHOWN: usize = 128;
 
 /// Why a command is refused.
 pub(crate) enum Refusal {
@@ -23,10 +36,18 @@ pub(crate) enum Refusal {
     Overflow,
     ExpireTime,
     OutOfMemory,
+    TooLong,
+    LongPattern,
     Arguments,
     Other(&'static str),
     /// With a part that the client wrote.
     Named(&'static str, Vec<u8>),
+}
+
+impl Refusal {
+    pub(crate) fn named(text: &'static str, part: &[u8]) -> Self {
+        Refusal::Named(text, shown(part).to_vec())
+    }
 }
 
 impl From<OutOfMemory> for Refusal {
@@ -35,11 +56,21 @@ impl From<OutOfMemory> for Refusal {
     }
 }
 
-/// Whether the client stays.
+impl From<TooLong> for Refusal {
+    fn from(_: TooLong) -> Self {
+        Refusal::TooLong
+    }
+}
+
+/// What becomes of the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     Stays,
     Leaves,
+    /// It stays, and its command is to be run on in its next turn.
+    Waits,
+    /// It does not speak this protocol, but HTTP.
+    IsForeign,
 }
 
 /// What a command is asked with, and what answers it.
@@ -47,6 +78,8 @@ pub(crate) struct Call<'c> {
     pub(crate) words: Words<'c>,
     pub(crate) database: &'c mut Database,
     pub(crate) replies: &'c mut Replies,
+    /// What the command has left for later turns.
+    pub(crate) job: &'c mut Option<Box<Job>>,
 }
 
 pub(crate) type Done = Result<(), Refusal>;
@@ -72,8 +105,8 @@ pub(crate) const COMMANDS: [Command; 33] = [
     command("decr", 2, |call| call.add(-1)),
     command("incrby", 3, |call| call.incrby()),
     command("decrby", 3, |call| call.decrby()),
-    command("expire", -3, |call| call.expire("expire", 1000)),
-    command("pexpire", -3, |call| call.expire("pexpire", 1)),
+    command("expire", -3, |call| call.expire(1000)),
+    command("pexpire", -3, |call| call.expire(1)),
     command("ttl", 2, |call| call.ttl(1000)),
     command("pttl", 2, |call| call.ttl(1)),
     command("persist", 2, |call| call.persist()),
@@ -122,15 +155,25 @@ impl Database {
         }
     }
 
-    /// Runs one request.
-    pub(crate) fn run(&mut self, words: Words<'_>, replies: &mut Replies) -> Outcome {
+    /// Runs one request, or goes on with it if there is a job.
+    pub(crate) fn run(
+        &mut self,
+        words: Words<'_>,
+        replies: &mut Replies,
+        job: &mut Option<Box<Job>>,
+    ) -> Outcome {
         if words.len() == 0 {
             return Outcome::Stays;
         }
-        self.commands += 1;
+        if job.is_none() {
+            self.commands += 1;
+        }
         let name = words.get(0);
         let is_named = |command: &&Command| name.eq_ignore_ascii_case(command.name.as_bytes());
         let Some(command) = COMMANDS.iter().find(is_named) else {
+            if is_foreign(words) {
+                return Outcome::IsForeign;
+            }
             replies.error(&unknown(words));
             return Outcome::Stays;
         };
@@ -138,42 +181,63 @@ impl Database {
             words_at_least @ ..0 => words.len() >= words_at_least.unsigned_abs(),
             exactly => words.len() == exactly.unsigned_abs(),
         };
-        let start = replies.0.len();
+        if !fits && is_foreign(words) {
+            return Outcome::IsForeign;
+        }
+        let start = replies.bytes.len();
+        let most = ANSWER.min(SENT.max(self.store.memory.left()));
+        replies.limit = start + most;
+        self.store.work -= COMMAND;
         let mut call = Call {
             words,
             database: self,
             replies,
+            job,
         };
-        let mut done = match fits {
+        let done = match fits {
             true => (command.run)(&mut call),
             false => Err(Refusal::Arguments),
         };
-        if replies.0.len() - start > ANSWER {
-            done = Err(Refusal::Other("ERR the answer is too long"));
-        }
         if let Err(refusal) = done {
-            replies.0.truncate(start);
-            replies.error(&refusal.text(command.name));
+            replies.bytes.truncate(start);
+            let text = match refusal {
+                Refusal::TooLong if most < ANSWER => Refusal::OutOfMemory.text(command.name),
+                refusal => refusal.text(command.name),
+            };
+            replies.error(&text);
         }
         match command.name {
+            _ if job.is_some() => Outcome::Waits,
             "quit" => Outcome::Leaves,
             _ => Outcome::Stays,
         }
     }
 }
 
+/// Whether a request that is none is part of one of HTTP, which a browser may have been led to send here. What follows it
+/// was written by somebody else than its sender.
+fn is_foreign(words: Words<'_>) -> bool {
+    let name = words.get(0);
+    let is_header = name
+        .get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"host:"));
+    let is_version = words.len() == 3 && words.get(2).starts_with(b"HTTP/");
+    name.eq_ignore_ascii_case(b"post") || is_header || words.are_typed && is_version
+}
+
 /// As much of a word as Redis repeats in an error.
 fn shown(word: &[u8]) -> &[u8] {
+    let word = &word[..word.len().min(SHOWN)];
     word.split(|byte| *byte == 0).next().unwrap_or(&[])
 }
 
 fn unknown(words: Words<'_>) -> Vec<u8> {
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend(shown(words.get(0)).iter().take(128));
+    text.extend_from_slice(shown(words.get(0)));
     text.extend_from_slice(b"', with args beginning with: ");
     let before = text.len();
     for word in words.from(1) {
-        let room = 128_usize.saturating_sub(text.len() - before);
+        let room = SHOWN.saturating_sub(text.len() - before);
         if room == 0 {
             break;
         }
@@ -191,16 +255,16 @@ impl Refusal {
             Refusal::NotInteger => b"ERR value is not an integer or out of range".to_vec(),
             Refusal::Overflow => b"ERR increment or decrement would overflow".to_vec(),
             Refusal::ExpireTime => format!("ERR invalid expire time in '{command}' command").into(),
-            Refusal::OutOfMemory => {
-                b"OOM command not allowed when used memory > 'maxmemory'.".to_vec()
-            }
+            Refusal::OutOfMemory => OUT_OF_MEMORY.to_vec(),
+            Refusal::TooLong => b"ERR the answer is too long".to_vec(),
+            Refusal::LongPattern => b"ERR the pattern is too long".to_vec(),
             Refusal::Arguments => {
                 format!("ERR wrong number of arguments for '{command}' command").into()
             }
             Refusal::Other(text) => text.as_bytes().to_vec(),
             Refusal::Named(text, name) => {
                 let (before, after) = text.split_once("{}").unwrap_or((text, ""));
-                [before.as_bytes(), shown(name), after.as_bytes()].concat()
+                [before.as_bytes(), name, after.as_bytes()].concat()
             }
         }
     }
@@ -216,280 +280,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn count(&mut self, count: usize) -> Done {
+    pub(crate) fn count(&mut self, count: usize) -> Done {
         self.replies.integer(count as i64);
         Ok(())
     }
-
-    fn ping(&mut self) -> Done {
-        match self.words.len() {
-            1 => self.replies.status("PONG"),
-            2 => self.replies.bulk(self.words.get(1)),
-            _ => return Err(Refusal::Arguments),
-        }
-        Ok(())
-    }
-
-    fn echo(&mut self) -> Done {
-        self.replies.bulk(self.words.get(1));
-        Ok(())
-    }
-
-    fn reply_with(&mut self, key: &[u8]) {
-        match self.database.store.get(key) {
-            Some(value) => self.replies.bulk(value),
-            None => self.replies.null(),
-        }
-    }
-
-    fn get(&mut self) -> Done {
-        self.reply_with(self.words.get(1));
-        Ok(())
-    }
-
-    fn mget(&mut self) -> Done {
-        self.replies.array(self.words.len() - 1);
-        let start = self.replies.0.len();
-        for key in self.words.from(1) {
-            self.reply_with(key);
-            if self.replies.0.len() - start > ANSWER {
-                // It is refused by now; the rest need not be gathered.
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn set(&mut self) -> Done {
-        let words = self.words;
-        let (key, value) = (words.get(1), words.get(2));
-        let now = self.database.store.now;
-        let (mut only_new, mut only_old, mut gives) = (false, false, false);
-        let mut time: Option<(&str, &[u8])> = None;
-        let mut options = words.from(3);
-        while let Some(option) = options.next() {
-            let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-            match () {
-                () if is("nx") && !only_old => only_new = true,
-                () if is("xx") && !only_new => only_old = true,
-                () if is("get") => gives = true,
-                () => {
-                    let kinds = ["keepttl", "ex", "px", "exat", "pxat"];
-                    let kind = kinds.into_iter().find(|kind| is(kind));
-                    // Of two of the same kind, the last one counts.
-                    let kind = kind.filter(|kind| time.is_none_or(|(other, _)| other == *kind));
-                    time = Some(match kind.ok_or(Refusal::Syntax)? {
-                        "keepttl" => ("keepttl", &[]),
-                        kind => (kind, options.next().ok_or(Refusal::Syntax)?),
-                    });
-                }
-            }
-        }
-        let expiry = match time {
-            None => Expiry::Never,
-            Some(("keepttl", _)) => Expiry::Keep,
-            Some((kind, digits)) => {
-                let unit = if kind.starts_with('e') { 1000 } else { 1 };
-                let from = if kind.ends_with("at") { 0 } else { now };
-                Expiry::At(when(digits, unit, from)?)
-            }
-        };
-        let store = &mut self.database.store;
-        let is_conditional = only_new || only_old;
-        let is_refused = is_conditional && store.contains(key) == only_new;
-        let start = self.replies.0.len();
-        match (gives, is_refused) {
-            (true, _) => self.reply_with(key),
-            (false, true) => self.replies.null(),
-            (false, false) => self.replies.ok(),
-        }
-        if is_refused {
-            return Ok(());
-        }
-        let set = self.database.store.set(key, value, expiry);
-        if set.is_err() {
-            self.replies.0.truncate(start);
-        }
-        Ok(set?)
-    }
-
-    fn setnx(&mut self) -> Done {
-        let (key, value) = (self.words.get(1), self.words.get(2));
-        let store = &mut self.database.store;
-        let is_new = !store.contains(key);
-        if is_new {
-            store.set(key, value, Expiry::Never)?;
-        }
-        self.count(usize::from(is_new))
-    }
-
-    fn getset(&mut self) -> Done {
-        let (key, value) = (self.words.get(1), self.words.get(2));
-        self.reply_with(key);
-        Ok(self.database.store.set(key, value, Expiry::Never)?)
-    }
-
-    fn append(&mut self) -> Done {
-        let (key, tail) = (self.words.get(1), self.words.get(2));
-        let store = &mut self.database.store;
-        let mut value = store.get(key).unwrap_or(&[]).to_vec();
-        if value.len() + tail.len() > crate::request::WORD as usize {
-            return Err(Refusal::Other(
-                "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-            ));
-        }
-        value.extend_from_slice(tail);
-        store.set(key, &value, Expiry::Keep)?;
-        self.count(value.len())
-    }
-
-    fn strlen(&mut self) -> Done {
-        let length = self
-            .database
-            .store
-            .get(self.words.get(1))
-            .map_or(0, <[u8]>::len);
-        self.count(length)
-    }
-
-    fn mset(&mut self) -> Done {
-        if self.words.len().is_multiple_of(2) {
-            return Err(Refusal::Arguments);
-        }
-        let bytes = self.words.from(1).map(|word| word.len() + 64).sum();
-        // All of them, or none.
-        if !self.database.store.has_room(bytes) {
-            return Err(Refusal::OutOfMemory);
-        }
-        let mut words = self.words.from(1);
-        while let (Some(key), Some(value)) = (words.next(), words.next()) {
-            self.database.store.set(key, value, Expiry::Never)?;
-        }
-        self.ok()
-    }
-
-    fn del(&mut self) -> Done {
-        let store = &mut self.database.store;
-        let removed = self.words.from(1).filter(|key| store.remove(key)).count();
-        self.count(removed)
-    }
-
-    fn exists(&mut self) -> Done {
-        let store = &mut self.database.store;
-        let found = self.words.from(1).filter(|key| store.contains(key)).count();
-        self.count(found)
-    }
-
-    fn kind(&mut self) -> Done {
-        let is_there = self.database.store.contains(self.words.get(1));
-        self.replies
-            .status(if is_there { "string" } else { "none" });
-        Ok(())
-    }
-
-    fn add(&mut self, amount: i64) -> Done {
-        let key = self.words.get(1);
-        let store = &mut self.database.store;
-        let before = match store.get(key) {
-            Some(value) => integer(value).ok_or(Refusal::NotInteger)?,
-            None => 0,
-        };
-        let value = before.checked_add(amount).ok_or(Refusal::Overflow)?;
-        store.set(key, value.to_string().as_bytes(), Expiry::Keep)?;
-        self.replies.integer(value);
-        Ok(())
-    }
-
-    fn incrby(&mut self) -> Done {
-        self.add(self.number(2)?)
-    }
-
-    fn decrby(&mut self) -> Done {
-        let amount = self.number(2)?.checked_neg();
-        self.add(amount.ok_or(Refusal::Other("ERR decrement would overflow"))?)
-    }
-
-    fn expire(&mut self, name: &'static str, unit: i64) -> Done {
-        if self.words.len() > 3 {
-            let option = self.words.get(3).to_vec();
-            return Err(Refusal::Named("ERR Unsupported option {}", option));
-        }
-        let time = self.number(2)?;
-        let now = self.database.store.now as i64;
-        let expires = time
-            .checked_mul(unit)
-            .and_then(|time| time.checked_add(now));
-        let Some(expires) = expires else {
-            let command = name.as_bytes().to_vec();
-            return Err(Refusal::Named(
-                "ERR invalid expire time in '{}' command",
-                command,
-            ));
-        };
-        let key = self.words.get(1);
-        let store = &mut self.database.store;
-        let is_there = match expires <= now {
-            true => store.remove(key),
-            false => store.expire_at(key, Some(expires as u64)),
-        };
-        self.count(usize::from(is_there))
-    }
-
-    fn ttl(&mut self, unit: u64) -> Done {
-        let now = self.database.store.now;
-        let answer = match self.database.store.expiry(self.words.get(1)) {
-            None => -2,
-            Some(None) => -1,
-            Some(Some(expires)) => ((expires - now + unit / 2) / unit) as i64,
-        };
-        self.replies.integer(answer);
-        Ok(())
-    }
-
-    fn persist(&mut self) -> Done {
-        let key = self.words.get(1);
-        let store = &mut self.database.store;
-        let had = matches!(store.expiry(key), Some(Some(_))) && store.expire_at(key, None);
-        self.count(usize::from(had))
-    }
-
-    fn keys(&mut self) -> Done {
-        let pattern = self.words.get(1);
-        let store = &self.database.store;
-        let keys = store.keys().filter(|key| glob::matches(pattern, key));
-        let keys: Vec<&[u8]> = keys.collect();
-        self.replies.array(keys.len());
-        for key in keys {
-            self.replies.bulk(key);
-        }
-        Ok(())
-    }
-
-    fn dbsize(&mut self) -> Done {
-        self.count(self.database.store.len())
-    }
-
-    fn flush(&mut self) -> Done {
-        let how = self.words.get(1);
-        let is_how = |name: &str| how.eq_ignore_ascii_case(name.as_bytes());
-        match self.words.len() {
-            1 => {}
-            2 if is_how("sync") || is_how("async") => {}
-            _ => return Err(Refusal::Syntax),
-        }
-        self.database.store.clear();
-        self.ok()
-    }
-}
-
-/// The time of an option, in milliseconds of the clock.
-fn when(digits: &[u8], unit: i64, from: u64) -> Result<u64, Refusal> {
-    let time = integer(digits).ok_or(Refusal::NotInteger)?;
-    if time <= 0 {
-        return Err(Refusal::ExpireTime);
-    }
-    let time = time
-        .checked_mul(unit)
-        .and_then(|time| time.checked_add_unsigned(from));
-    time.map(|time| time as u64).ok_or(Refusal::ExpireTime)
 }

@@ -19,12 +19,19 @@
 //! Begin with `entry`; what a request is stands in `request.rs`, what it does in `commands.rs`.
 
 mod about;
+mod client;
 mod commands;
+mod complaints;
 mod glob;
+mod many;
+mod memory;
 mod options;
 mod reply;
 mod request;
 mod store;
+mod strings;
+mod table;
+mod times;
 
 use std::{
     error::Error,
@@ -34,14 +41,17 @@ use std::{
 };
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
-use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown, Stream};
+use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown};
 use batchloop_examples::{dump_on_signal, finish, note, print, raise_limit_of_files};
 use batchloop_std::register;
 
-use commands::{Database, Outcome};
+use client::Client;
+use commands::{Database, OUT_OF_MEMORY, Outcome};
+use complaints::Complaints;
+use memory::ALWAYS;
 use options::Options;
 use reply::Replies;
-use request::{Parsed, Request};
+use request::Parsed;
 
 /// How long the last clients get for reading what is owed to them.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -55,58 +65,9 @@ const ROOM: usize = 64 * 1024;
 /// How many bytes of answers may wait, before further requests do.
 const OWED: usize = 256 * 1024;
 
-/// The state of one client.
-struct Client {
-    stream: Stream,
-    /// What has come and is not worked on, because it is no whole request, or because answers wait.
-    input: Vec<u8>,
-    /// How far the first request of it is read.
-    request: Request,
-    /// Whether there may be a whole request in `input`.
-    has_more: bool,
-    /// Answers that could not be sent yet.
-    owed: Vec<u8>,
-    sent: usize,
-    leaves: bool,
-}
-
-impl Client {
-    fn new(stream: Stream) -> Self {
-        Client {
-            stream,
-            input: Vec::new(),
-            request: Request::default(),
-            has_more: false,
-            owed: Vec::new(),
-            sent: 0,
-            leaves: false,
-        }
-    }
-
-    /// Sends answers, and keeps what does not go.
-    fn answer(&mut self, replies: &[u8]) -> io::Result<()> {
-        let sent = match self.owed.is_empty() {
-            true => self.stream.send(replies)?,
-            false => 0,
-        };
-        self.owed.extend_from_slice(&replies[sent..]);
-        Ok(())
-    }
-
-    /// Sends what is owed. Answers whether that was all.
-    fn settle(&mut self) -> io::Result<bool> {
-        if self.owed.is_empty() {
-            return Ok(true);
-        }
-        self.sent += self.stream.send(&self.owed[self.sent..])?;
-        let is_all = self.sent == self.owed.len();
-        if is_all {
-            self.owed = Vec::new();
-            self.sent = 0;
-        }
-        Ok(is_all)
-    }
-}
+/// How much is done in a turn for clients that ask for much, about in nanoseconds; and the least that one of them gets.
+const WORK: isize = 200_000;
+const LEAST: isize = 10_000;
 
 /// What the entry point works on beside the states.
 struct Server {
@@ -117,6 +78,10 @@ struct Server {
     /// For what is received, and for the answers to it.
     room: Vec<u8>,
     replies: Replies,
+    complaints: Complaints,
+    /// How many clients have used up their share of this turn's work, and that share.
+    busy: isize,
+    share: isize,
 }
 
 /// The entry point.
@@ -132,10 +97,13 @@ fn entry(cx: &mut Turn<'_, Client>, server: &mut Server) {
     let gone = cx
         .stage(point!("last answers"), leaving)
         .advance(|client, me| {
-            client.stream.note(me.events());
+            client.stream.note(me);
             match client.settle() {
                 Ok(false) => Step::Wait,
-                Ok(true) | Err(_) => Step::Next,
+                Ok(true) | Err(_) => {
+                    client.forget(&mut server.database.store.memory);
+                    Step::Next
+                }
             }
         });
 
@@ -144,21 +112,43 @@ fn entry(cx: &mut Turn<'_, Client>, server: &mut Server) {
 
 impl Server {
     fn serve(&mut self, client: &mut Client, me: Me<Client>) -> Step {
-        client.stream.note(me.events());
+        client.stream.note(me);
+        self.database.store.work = self.share;
+        let step = self.serve_rounds(client, me);
+        if self.database.store.work <= 0 {
+            self.busy += 1;
+        }
+        if step == Step::Next {
+            client.leave();
+        }
+        client.count(&mut self.database.store.memory);
+        step
+    }
+
+    fn serve_rounds(&mut self, client: &mut Client, me: Me<Client>) -> Step {
         for _ in 0..ROUNDS {
             match self.step(client) {
                 Ok(Received::Bytes(_)) if client.leaves => return Step::Next,
                 Ok(Received::Bytes(_)) => {}
                 Ok(Received::Nothing) => {
-                    let is_idle = client.owed.is_empty();
+                    let is_idle = !client.is_owed();
                     return match self.shutdown.has_begun() && is_idle {
                         true => Step::Next,
                         false => Step::Wait,
                     };
                 }
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    let text = "it does not take its answers, and no memory is left for them";
+                    self.complaints.say(&client.stream, text);
+                    return Step::Next;
+                }
                 // Without a farewell, it may be.
                 Ok(Received::End) | Err(_) => return Step::Next,
             }
+            if self.database.store.work <= 0 {
+                break;
+            }
+            client.count(&mut self.database.store.memory);
         }
         // There may be more, and nobody else would say so.
         let _ = me.waker().wake();
@@ -171,14 +161,18 @@ impl Server {
             return Ok(Received::Nothing);
         }
         if client.has_more {
-            let mut input = mem::take(&mut client.input);
+            let input = mem::take(&mut client.input);
             let done = self.answer_all(client, &input)?;
-            input.drain(..done);
-            client.input = input;
+            client.keep(input, done);
             return Ok(Received::Bytes(done));
         }
+        // Where memory is short, little is received that might have to be kept.
+        let size = match self.database.store.memory.left() < ROOM {
+            true => ALWAYS,
+            false => ROOM,
+        };
         let mut room = mem::take(&mut self.room);
-        let received = client.stream.receive(&mut room);
+        let received = client.stream.receive(&mut room[..size]);
         let done = match received {
             Ok(Received::Bytes(length)) => self.take(client, &room[..length]),
             _ => Ok(()),
@@ -191,37 +185,63 @@ impl Server {
     /// Answers what has just come, together with what came before.
     fn take(&mut self, client: &mut Client, bytes: &[u8]) -> io::Result<()> {
         if client.input.is_empty() {
-            let done = self.answer_all(client, bytes)?;
-            client.input.extend_from_slice(&bytes[done..]);
+            let mut done = self.answer_all(client, bytes)?;
+            let rest = bytes.len() - done;
+            if rest == 0 {
+                return Ok(());
+            }
+            if !client.has_more && !client.may_keep(rest, &self.database.store.memory) {
+                done += client.request.give_up();
+                done += self.answer_all(client, &bytes[done..])?;
+            }
+            client.input = bytes[done..].to_vec();
             return Ok(());
         }
         let mut input = mem::take(&mut client.input);
+        if !client.make_room(&mut input, bytes.len(), &self.database.store.memory) {
+            input.drain(..client.request.give_up());
+        }
         input.extend_from_slice(bytes);
         let done = self.answer_all(client, &input)?;
-        input.drain(..done);
-        if !input.is_empty() {
-            client.input = input;
-        }
+        client.keep(input, done);
         Ok(())
     }
 
-    /// Runs the whole requests, as long as not too many answers wait, and sends their answers together. Answers how many
-    /// bytes the requests had.
+    /// Runs the whole requests, as long as not too many answers wait and there is time, and sends their answers together.
+    /// Returns how many bytes the requests had.
     fn answer_all(&mut self, client: &mut Client, bytes: &[u8]) -> io::Result<usize> {
+        let store = &mut self.database.store;
+        client.count_without_job(&mut store.memory);
+        let most = OWED.min(store.memory.left()).max(ALWAYS);
         let mut done = 0;
         client.has_more = false;
         while !client.leaves {
-            if self.replies.0.len() > OWED {
+            if self.replies.bytes.len() > most || self.database.store.work <= 0 {
                 client.has_more = true;
                 break;
             }
             let rest = &bytes[done..];
-            match client.request.parse(rest) {
+            let parsed = match client.job {
+                // It is whole, and not finished.
+                Some(_) => Ok(Parsed::Whole(client.whole)),
+                None => client.request.parse(rest),
+            };
+            match parsed {
                 Ok(Parsed::Part) => break,
+                Ok(Parsed::Skipped(length)) => {
+                    done += length;
+                    break;
+                }
                 Ok(Parsed::Whole(length)) => {
-                    let words = client.request.words(rest);
-                    let outcome = self.database.run(words, &mut self.replies);
-                    client.leaves = outcome == Outcome::Leaves;
+                    match self.run_one(client, rest) {
+                        Outcome::Waits => {
+                            client.whole = length;
+                            client.has_more = true;
+                            break;
+                        }
+                        Outcome::Leaves | Outcome::IsForeign => client.leaves = true,
+                        Outcome::Stays => {}
+                    }
                     client.request.clear();
                     done += length;
                 }
@@ -231,18 +251,34 @@ impl Server {
                 }
             }
         }
-        let answered = client.answer(&self.replies.0);
-        self.replies.0.clear();
-        self.replies.0.shrink_to(2 * OWED);
+        let answered = client.answer(&mut self.replies.bytes, &self.database.store.memory);
+        self.replies.bytes.clear();
+        self.replies.bytes.shrink_to(2 * OWED);
         answered.map(|()| done)
     }
 
-    /// Forgets keys whose time has come.
+    fn run_one(&mut self, client: &mut Client, bytes: &[u8]) -> Outcome {
+        if client.request.is_given_up() {
+            self.replies.error(OUT_OF_MEMORY);
+            return Outcome::Stays;
+        }
+        let words = client.request.words(bytes);
+        let outcome = self.database.run(words, &mut self.replies, &mut client.job);
+        if outcome == Outcome::IsForeign {
+            let text = "it speaks HTTP; somebody may have led a browser here";
+            self.complaints.say(&client.stream, text);
+        }
+        outcome
+    }
+
+    /// Forgets keys whose time has come, and shares out the work of the next turn.
     fn keep_time(&mut self, live: usize) {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         self.database.clients = live;
         self.database.store.now = since.map_or(0, |since| since.as_millis() as u64);
-        self.database.store.expire();
+        self.database.store.forget();
+        self.share = (WORK / self.busy.max(1)).max(LEAST);
+        self.busy = 0;
     }
 
     /// When to look again though nothing happens.
@@ -313,6 +349,9 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
         database: Database::new(options.max_memory, listens.port()),
         room: vec![0; ROOM],
         replies: Replies::default(),
+        complaints: Complaints::default(),
+        busy: 0,
+        share: WORK,
     };
     server.run(machine, multiplexer)
 }

@@ -1,9 +1,14 @@
 //! Requests as they come: RESP2 arrays of bulk strings, or lines as a person types them.
 
-use std::{fmt, mem, ops::Range};
+use std::{fmt, mem};
+
+use crate::memory::allocated;
 
 /// How long a line may be, and a line that announces a length.
 const LINE: usize = 64 * 1024;
+
+/// How long a line that announces a length is at most where no memory is left for it.
+const DIGITS: usize = 64;
 
 /// How many words a request may have.
 const WORDS: i64 = 1024 * 1024;
@@ -50,19 +55,27 @@ pub(crate) enum Parsed {
     Whole(usize),
     /// There may be more of it.
     Part,
+    /// So many bytes of one that is [given up](Request::give_up) are of no use, and there may be more.
+    Skipped(usize),
 }
 
 /// One request, or the part of it that has come.
 #[derive(Default, Debug)]
 pub(crate) struct Request {
-    /// Where its words are: in what has come, or in `line`.
-    words: Vec<Range<usize>>,
+    /// Where its words are, from and to: in what has come, or in `line`. It has at most 64 MiB.
+    words: Vec<(u32, u32)>,
     /// How many more words there will be; none before it is known.
     missing: Option<usize>,
     /// How far it is read.
     at: usize,
+    /// How far what comes next has been looked at for the end of its line.
+    seen: usize,
+    /// How long it is at least.
+    least: usize,
     /// The words of a line, without its quotes.
     line: Option<Vec<u8>>,
+    /// How much more of a word comes, if it is given up.
+    given_up: Option<usize>,
 }
 
 impl Request {
@@ -71,32 +84,29 @@ impl Request {
         Words {
             bytes: self.line.as_deref().unwrap_or(bytes),
             places: &self.words,
+            are_typed: self.line.is_some(),
         }
     }
 
     /// Reads on. The bytes are those of the last call, and more, until the request is whole.
     pub(crate) fn parse(&mut self, bytes: &[u8]) -> Result<Parsed, Malformed> {
-        if self.at == 0 {
-            match bytes.first() {
-                None => return Ok(Parsed::Part),
-                Some(b'*') => {}
-                Some(_) => return self.parse_line(bytes),
-            }
+        if self.given_up.is_some() {
+            return self.skip(bytes);
         }
         let missing = match self.missing {
             Some(missing) => missing,
-            None => match number(bytes, self.at + 1, Malformed::LongCount)? {
+            None => match bytes.first() {
                 None => return Ok(Parsed::Part),
-                Some((Some(count), end)) if count <= WORDS => {
-                    self.at = end;
-                    usize::try_from(count).unwrap_or(0)
-                }
-                Some(_) => return Err(Malformed::Count),
+                Some(b'*') => match self.count(bytes)? {
+                    None => return Ok(Parsed::Part),
+                    Some(count) => count,
+                },
+                Some(_) => return self.parse_line(bytes),
             },
         };
         for done in 0..missing {
-            self.missing = Some(missing - done);
             if !self.parse_word(bytes)? {
+                self.missing = Some(missing - done);
                 return match self.at > REQUEST || bytes.len() > REQUEST {
                     true => Err(Malformed::LongRequest),
                     false => Ok(Parsed::Part),
@@ -106,37 +116,58 @@ impl Request {
         Ok(Parsed::Whole(self.at))
     }
 
-    /// Answers whether it is there.
-    fn parse_word(&mut self, bytes: &[u8]) -> Result<bool, Malformed> {
-        match bytes.get(self.at) {
-            None => return Ok(false),
+    /// How many words there are, as the first line says.
+    fn count(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+        match self.number(bytes, 1, Malformed::LongCount)? {
+            None => Ok(None),
+            Some((Some(count), end)) if count <= WORDS => {
+                self.at = end;
+                Ok(Some(usize::try_from(count).unwrap_or(0)))
+            }
+            Some(_) => Err(Malformed::Count),
+        }
+    }
+
+    /// The length of the word that begins at `at`, and where its bytes begin.
+    fn length(&mut self, bytes: &[u8], at: usize) -> Result<Option<(usize, usize)>, Malformed> {
+        match bytes.get(at) {
+            None => return Ok(None),
             Some(b'$') => {}
             Some(found) => return Err(Malformed::NoLength(*found)),
         }
-        let Some((length, start)) = number(bytes, self.at + 1, Malformed::LongLength)? else {
+        match self.number(bytes, at + 1, Malformed::LongLength)? {
+            None => Ok(None),
+            Some((Some(length @ 0..=WORD), start)) => Ok(Some((length as usize, start))),
+            Some(_) => Err(Malformed::Length),
+        }
+    }
+
+    /// Returns whether it is there.
+    fn parse_word(&mut self, bytes: &[u8]) -> Result<bool, Malformed> {
+        let Some((length, start)) = self.length(bytes, self.at)? else {
             return Ok(false);
-        };
-        let length = match length {
-            Some(length @ 0..=WORD) => length as usize,
-            _ => return Err(Malformed::Length),
         };
         let end = start + length;
         // What stands in place of the line's end is nobody's business, as with Redis.
         if bytes.len() < end + 2 {
+            self.least = end + 2;
             return Ok(false);
         }
-        self.words.push(start..end);
+        self.words.push((start as u32, end as u32));
         self.at = end + 2;
         Ok(true)
     }
 
     fn parse_line(&mut self, bytes: &[u8]) -> Result<Parsed, Malformed> {
-        let Some(length) = bytes.iter().position(|byte| *byte == b'\n') else {
+        let rest = bytes.get(self.seen..).unwrap_or(&[]);
+        let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
+            self.seen = bytes.len();
             return match bytes.len() > LINE {
                 true => Err(Malformed::LongLine),
                 false => Ok(Parsed::Part),
             };
         };
+        let length = self.seen + length;
         let line = &bytes[..length];
         let mut rest = line.strip_suffix(b"\r").unwrap_or(line);
         let mut words = Vec::new();
@@ -147,10 +178,95 @@ impl Request {
             }
             let start = words.len();
             rest = unquote(rest, &mut words).ok_or(Malformed::Quotes)?;
-            self.words.push(start..words.len());
+            self.words.push((start as u32, words.len() as u32));
         }
         self.line = Some(words);
         Ok(Parsed::Whole(length + 1))
+    }
+
+    /// A number and its line's end, from `start`; and where the next line starts.
+    fn number(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        too_long: Malformed,
+    ) -> Result<Option<(Option<i64>, usize)>, Malformed> {
+        let from = start.max(self.seen);
+        let rest = bytes.get(from..).unwrap_or(&[]);
+        // Nearly all numbers are short.
+        let Some(end) = rest.iter().take(LINE).position(|byte| *byte == b'\r') else {
+            self.seen = bytes.len();
+            return match bytes.len() >= start + LINE {
+                true => Err(too_long),
+                false => Ok(None),
+            };
+        };
+        let end = from + end;
+        if bytes.len() < end + 2 {
+            return Ok(None);
+        }
+        Ok(Some((integer(&bytes[start..end]), end + 2)))
+    }
+
+    /// There is no memory for it: what is still to come of it is skipped. Returns how many bytes are of no use any more;
+    /// the others are to be parsed again.
+    pub(crate) fn give_up(&mut self) -> usize {
+        let of_no_use = self.at;
+        *self = Request {
+            missing: self.missing,
+            given_up: Some(0),
+            ..Request::default()
+        };
+        of_no_use
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.is_some()
+    }
+
+    /// Reads on, and keeps nothing. A line, or an array whose length has not come, ends where its line does.
+    fn skip(&mut self, bytes: &[u8]) -> Result<Parsed, Malformed> {
+        let Some(mut missing) = self.missing else {
+            if self.given_up == Some(0) && bytes.first() == Some(&b'*') {
+                return Err(Malformed::LongCount);
+            }
+            self.given_up = Some(1);
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            return Ok(end.map_or(Parsed::Skipped(bytes.len()), |end| Parsed::Whole(end + 1)));
+        };
+        let mut more = self.given_up.unwrap_or(0);
+        let mut at = 0;
+        while missing > 0 {
+            if more == 0 {
+                match self.length(bytes, at)? {
+                    None if bytes.len() - at > DIGITS => return Err(Malformed::LongLength),
+                    None => break,
+                    Some((length, start)) => (more, at) = (length + 2, start),
+                }
+            }
+            let here = more.min(bytes.len() - at);
+            (more, at) = (more - here, at + here);
+            if more > 0 {
+                break;
+            }
+            missing -= 1;
+        }
+        (self.missing, self.given_up, self.seen) = (Some(missing), Some(more), 0);
+        Ok(match missing {
+            0 => Parsed::Whole(at),
+            _ => Parsed::Skipped(at),
+        })
+    }
+
+    /// How long it is at least, as far as that is known.
+    pub(crate) fn least(&self) -> usize {
+        self.least
+    }
+
+    /// How much memory it has, beside its bytes.
+    pub(crate) fn size(&self) -> usize {
+        let line = self.line.as_ref().map_or(0, Vec::capacity);
+        allocated(self.words.capacity() * size_of::<(u32, u32)>()) + allocated(line)
     }
 
     /// For the next one; keeps its memory if that is not much.
@@ -169,7 +285,9 @@ impl Request {
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'r> {
     bytes: &'r [u8],
-    places: &'r [Range<usize>],
+    places: &'r [(u32, u32)],
+    /// In a line, as a person does.
+    pub(crate) are_typed: bool,
 }
 
 impl<'r> Words<'r> {
@@ -179,35 +297,16 @@ impl<'r> Words<'r> {
 
     /// The word at this place, or nothing beyond the last.
     pub(crate) fn get(&self, at: usize) -> &'r [u8] {
-        let place = self.places.get(at).cloned().unwrap_or(0..0);
-        &self.bytes[place]
+        let (start, end) = self.places.get(at).copied().unwrap_or((0, 0));
+        &self.bytes[start as usize..end as usize]
     }
 
     pub(crate) fn from(&self, first: usize) -> impl Iterator<Item = &'r [u8]> + Clone + use<'r> {
         let (bytes, places) = (self.bytes, self.places);
         let places = places.get(first..).unwrap_or(&[]);
-        places.iter().map(|place| &bytes[place.clone()])
+        let bytes_of = move |(start, end): &(u32, u32)| &bytes[*start as usize..*end as usize];
+        places.iter().map(bytes_of)
     }
-}
-
-/// A number and its line's end, from `start`; and where the next line starts.
-fn number(
-    bytes: &[u8],
-    start: usize,
-    too_long: Malformed,
-) -> Result<Option<(Option<i64>, usize)>, Malformed> {
-    let rest = bytes.get(start..).unwrap_or(&[]);
-    // Nearly all numbers are short.
-    let Some(length) = rest.iter().take(LINE).position(|byte| *byte == b'\r') else {
-        return match rest.len() >= LINE {
-            true => Err(too_long),
-            false => Ok(None),
-        };
-    };
-    if rest.len() < length + 2 {
-        return Ok(None);
-    }
-    Ok(Some((integer(&rest[..length]), start + length + 2)))
 }
 
 /// A number as Redis writes it: no sign but a minus, no leading zero.
@@ -298,7 +397,7 @@ mod tests {
                 let words = request.words(bytes);
                 Ok(words.from(0).map(<[u8]>::to_vec).collect())
             }
-            Parsed::Part => Ok(vec![b"(part)".to_vec()]),
+            Parsed::Part | Parsed::Skipped(_) => Ok(vec![b"(part)".to_vec()]),
         }
     }
 
@@ -317,6 +416,48 @@ mod tests {
             let found: Vec<&[u8]> = request.words(whole).from(0).collect();
             assert_eq!(found, [&b"set"[..], b"", b"a\r\n\0b"]);
         }
+    }
+
+    /// Wherever it is given up, and in whatever pieces the rest comes, the next request begins behind it.
+    #[test]
+    fn what_is_given_up_is_skipped() {
+        let requests: [&[u8]; 3] = [
+            b"*3\r\n$3\r\nset\r\n$0\r\n\r\n$12\r\na\r\n\0b*1\r\n$1a\r\n",
+            b" set  '' \"a\\r\\n\\x00b\"\r\n",
+            b"*1\r\n$4\r\nping\r\n",
+        ];
+        for whole in requests {
+            let array = if whole[0] == b'*' { 4 } else { 0 };
+            for length in array..whole.len() {
+                for piece in [1, 3, 100] {
+                    let mut request = Request::default();
+                    assert_eq!(request.parse(&whole[..length]), Ok(Parsed::Part));
+                    let mut input = whole[request.give_up()..length].to_vec();
+                    let mut rest = [&whole[length..], b"PING\r\n"].concat();
+                    loop {
+                        match request.parse(&input) {
+                            Ok(Parsed::Skipped(of_no_use)) => drop(input.drain(..of_no_use)),
+                            Ok(Parsed::Whole(length)) => {
+                                input.drain(..length);
+                                break;
+                            }
+                            other => panic!("{other:?} at {length}"),
+                        }
+                        assert!(input.len() <= 4 + piece, "{input:?} is kept");
+                        let more = piece.min(rest.len());
+                        input.extend(rest.drain(..more));
+                    }
+                    assert!(request.is_given_up());
+                    input.extend(rest);
+                    assert_eq!(input, b"PING\r\n");
+                }
+            }
+        }
+        let mut request = Request::default();
+        assert_eq!(request.parse(b"*2\r\n$1"), Ok(Parsed::Part));
+        request.give_up();
+        let digits = [&b"$"[..], &[b'1'; DIGITS]].concat();
+        assert_eq!(request.parse(&digits), Err(Malformed::LongLength));
     }
 
     #[test]
