@@ -53,8 +53,12 @@ impl Client {
         }
     }
 
-    /// How much memory it has, beside its slot.
+    /// How much memory it has, beside its slot and the places of a few words.
     fn size(&self) -> usize {
+        let nothing = self.input.capacity() | self.owed.capacity() == 0;
+        if nothing && self.job.is_none() && self.request.is_small() {
+            return 0;
+        }
         let buffers = allocated(self.input.capacity()) + allocated(self.owed.capacity());
         let job = self.job.as_ref().map_or(0, |job| job.size());
         buffers + self.request.size() + job

@@ -148,7 +148,6 @@ impl Server {
             if self.database.store.work <= 0 {
                 break;
             }
-            client.count(&mut self.database.store.memory);
         }
         // There may be more, and nobody else would say so.
         let _ = me.waker().wake();

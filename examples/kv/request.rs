@@ -10,6 +10,9 @@ const LINE: usize = 64 * 1024;
 /// How long a line that announces a length is at most where no memory is left for it.
 const DIGITS: usize = 64;
 
+/// For how many words an idle client keeps memory.
+const FEW: usize = 16;
+
 /// How many words a request may have.
 const WORDS: i64 = 1024 * 1024;
 
@@ -185,7 +188,25 @@ impl Request {
     }
 
     /// A number and its line's end, from `start`; and where the next line starts.
+    #[inline]
     fn number(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        too_long: Malformed,
+    ) -> Result<Option<(Option<i64>, usize)>, Malformed> {
+        // Nearly all numbers are short.
+        match bytes.get(start..).unwrap_or(&[]) {
+            [one @ b'0'..=b'9', b'\r', _, ..] => Ok(Some((Some(i64::from(one - b'0')), start + 3))),
+            [ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', _, ..] => {
+                let number = 10 * i64::from(ten - b'0') + i64::from(one - b'0');
+                Ok(Some((Some(number), start + 4)))
+            }
+            _ => self.long_number(bytes, start, too_long),
+        }
+    }
+
+    fn long_number(
         &mut self,
         bytes: &[u8],
         start: usize,
@@ -193,7 +214,6 @@ impl Request {
     ) -> Result<Option<(Option<i64>, usize)>, Malformed> {
         let from = start.max(self.seen);
         let rest = bytes.get(from..).unwrap_or(&[]);
-        // Nearly all numbers are short.
         let Some(end) = rest.iter().take(LINE).position(|byte| *byte == b'\r') else {
             self.seen = bytes.len();
             return match bytes.len() >= start + LINE {
@@ -263,6 +283,10 @@ impl Request {
         self.least
     }
 
+    pub(crate) fn is_small(&self) -> bool {
+        self.words.capacity() <= FEW && self.line.is_none()
+    }
+
     /// How much memory it has, beside its bytes.
     pub(crate) fn size(&self) -> usize {
         let line = self.line.as_ref().map_or(0, Vec::capacity);
@@ -273,7 +297,7 @@ impl Request {
     pub(crate) fn clear(&mut self) {
         let mut words = mem::take(&mut self.words);
         words.clear();
-        words.shrink_to(16);
+        words.shrink_to(FEW);
         *self = Request {
             words,
             ..Request::default()
