@@ -3,6 +3,7 @@
 use std::{io, mem};
 
 use batchloop_eventfd::Stream;
+use batchloop_examples::Backend;
 
 use crate::{
     ROOM,
@@ -13,6 +14,9 @@ use crate::{
 
 /// Answers of which more than this is left are kept where they are, and not copied.
 const COPIED: usize = 16 * 1024;
+
+/// What a ring has of the answers to a client that does not read: what it sends, and as much that comes next.
+const SENDING: usize = 128 * 1024;
 
 /// How much more memory than it needs a request that is not whole keeps, beside as much again.
 const IDLE: usize = 1024;
@@ -32,13 +36,15 @@ pub(crate) struct Client {
     /// Answers that could not be sent yet.
     owed: Vec<u8>,
     sent: usize,
+    /// What those cost that are being sent, beside the kernel's memory.
+    sending: usize,
     pub(crate) leaves: bool,
     /// What it is counted with in [`Memory`].
     held: usize,
 }
 
 impl Client {
-    pub(crate) fn new(stream: Stream) -> Self {
+    pub(crate) fn new(stream: Stream, backend: Backend) -> Self {
         Client {
             stream,
             input: Vec::new(),
@@ -48,6 +54,10 @@ impl Client {
             has_more: false,
             owed: Vec::new(),
             sent: 0,
+            sending: match backend {
+                Backend::Epoll => 0,
+                Backend::Uring => SENDING,
+            },
             leaves: false,
             held: 0,
         }
@@ -59,7 +69,11 @@ impl Client {
         if nothing && self.job.is_none() && self.request.is_small() {
             return 0;
         }
-        let buffers = allocated(self.input.capacity()) + allocated(self.owed.capacity());
+        let owed = match self.owed.capacity() {
+            0 => 0,
+            bytes => allocated(bytes) + self.sending,
+        };
+        let buffers = allocated(self.input.capacity()) + owed;
         let job = self.job.as_ref().map_or(0, |job| job.size());
         buffers + self.request.size() + job
     }
@@ -119,7 +133,7 @@ impl Client {
     /// Keeps bytes that are not worked on, and no more memory than they need.
     pub(crate) fn keep(&mut self, mut input: Vec<u8>, done: usize) {
         input.drain(..done);
-        if input.capacity() > 2 * input.len() + IDLE {
+        if input.is_empty() || input.capacity() > 2 * input.len() + IDLE {
             input.shrink_to_fit();
         }
         self.input = input;
@@ -141,7 +155,7 @@ impl Client {
         }
         let is_long = rest > COPIED && self.owed.is_empty();
         let kept = if is_long { replies.len() } else { rest };
-        if !self.may_keep(kept, memory) {
+        if !self.may_keep(kept + self.sending, memory) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         if is_long {

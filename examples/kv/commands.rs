@@ -17,8 +17,8 @@ use crate::{
 /// How long the answer to one command may be.
 const ANSWER: usize = 64 * 1024 * 1024;
 
-/// How long an answer may be whatever memory is left. It is sent at once, or else not kept.
-const SENT: usize = 256 * 1024;
+/// How long an answer may be whatever memory is left. So much can be sent at once to a client that reads.
+const SENT: usize = 48 * 1024;
 
 /// What it costs to run a command.
 const COMMAND: isize = 100;

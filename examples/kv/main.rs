@@ -42,7 +42,7 @@ use std::{
 
 use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Shutdown};
-use batchloop_examples::{dump_on_signal, finish, note, print, raise_limit_of_files};
+use batchloop_examples::{Backend, dump_on_signal, finish, note, print, raise_limit_of_files};
 use batchloop_std::register;
 
 use client::Client;
@@ -75,6 +75,7 @@ struct Server {
     registry: Registry,
     shutdown: Shutdown,
     database: Database,
+    backend: Backend,
     /// For what is received, and for the answers to it.
     room: Vec<u8>,
     replies: Replies,
@@ -87,7 +88,9 @@ struct Server {
 /// The entry point.
 fn entry(cx: &mut Turn<'_, Client>, server: &mut Server) {
     // The slab is the limit: while it is full, clients wait in the kernel.
-    server.listener.accept(cx, &server.registry, Client::new);
+    let backend = server.backend;
+    let client = |stream| Client::new(stream, backend);
+    server.listener.accept(cx, &server.registry, client);
     let new = cx.arrivals();
 
     let leaving = cx
@@ -346,6 +349,7 @@ fn start(options: &Options) -> Result<(), Box<dyn Error>> {
         registry,
         shutdown,
         database: Database::new(options.max_memory, listens.port()),
+        backend: options.backend,
         room: vec![0; ROOM],
         replies: Replies::default(),
         complaints: Complaints::default(),

@@ -156,6 +156,10 @@ impl Request {
             self.least = end + 2;
             return Ok(false);
         }
+        if self.words.len() == self.words.capacity() {
+            // Not by half, because it is counted only when it has been done.
+            self.words.reserve_exact(FEW.max(self.words.len() / 4));
+        }
         self.words.push((start as u32, end as u32));
         self.at = end + 2;
         Ok(true)

@@ -1,6 +1,8 @@
 //! The `kv` example, run as a process for Redis' own clients, and for worse ones.
 
+mod fairness;
 mod limits;
+mod memory;
 mod protocol;
 mod same_as_redis;
 

@@ -1,6 +1,6 @@
 //! Bytes as clients send them that are not Redis' own.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
@@ -16,6 +16,31 @@ pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
         bytes.extend_from_slice(b"\r\n");
     }
     bytes
+}
+
+/// One answer, with all that is in it, and nothing of what comes behind it.
+pub(crate) fn answer(client: &TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    add_answer(&mut BufReader::with_capacity(1, client), &mut bytes);
+    bytes
+}
+
+/// One answer, as it came.
+pub(crate) fn add_answer(from: &mut impl BufRead, into: &mut Vec<u8>) {
+    let start = into.len();
+    from.read_until(b'\n', into).expect("an answer");
+    let line = String::from_utf8_lossy(&into[start..]).into_owned();
+    let number = || line[1..].trim().parse::<i64>().expect("a number");
+    match line.as_bytes().first() {
+        Some(b'$') if number() >= 0 => {
+            let mut bytes = vec![0; number() as usize + 2];
+            from.read_exact(&mut bytes).expect("the rest");
+            into.extend_from_slice(&bytes);
+        }
+        Some(b'*') => (0..number()).for_each(|_| add_answer(from, into)),
+        Some(_) => {}
+        None => panic!("the connection has ended"),
+    }
 }
 
 fn assert_answers(client: &TcpStream, request: impl AsRef<[u8]>, answer: &[u8]) {

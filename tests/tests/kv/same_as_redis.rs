@@ -1,12 +1,12 @@
 //! The same requests for `kv` and for redis-server: the answers must be the same, byte by byte.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use batchloop_tests::server::{PATIENCE, Server, await_that};
 
-use crate::protocol::request;
+use crate::protocol::{add_answer, request};
 
 /// The real one, without a disk.
 struct Redis {
@@ -38,24 +38,6 @@ impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// One answer, as it came.
-fn answer(from: &mut impl BufRead, into: &mut Vec<u8>) {
-    let start = into.len();
-    from.read_until(b'\n', into).expect("an answer");
-    let line = String::from_utf8_lossy(&into[start..]).into_owned();
-    let number = || line[1..].trim().parse::<i64>().expect("a number");
-    match line.as_bytes().first() {
-        Some(b'$') if number() >= 0 => {
-            let mut bytes = vec![0; number() as usize + 2];
-            from.read_exact(&mut bytes).expect("the rest");
-            into.extend_from_slice(&bytes);
-        }
-        Some(b'*') => (0..number()).for_each(|_| answer(from, into)),
-        Some(_) => {}
-        None => panic!("the connection has ended"),
     }
 }
 
@@ -169,7 +151,7 @@ fn answers_are_those_of_redis() {
             let mut socket = &sockets[which];
             socket.write_all(&request(&bytes)).expect("it reads");
             let mut bytes = Vec::new();
-            answer(&mut readers[which], &mut bytes);
+            add_answer(&mut readers[which], &mut bytes);
             String::from_utf8_lossy(&bytes).into_owned()
         });
         assert_eq!(answers[1], answers[0], "{words:?} in round {round}");
