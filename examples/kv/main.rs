@@ -6,17 +6,43 @@
 //! ```
 //!
 //! It knows strings: GET, SET (EX, PX, EXAT, PXAT, NX, XX, GET, KEEPTTL), SETNX, GETSET, APPEND, STRLEN, MGET, MSET, DEL,
-//! UNLINK, EXISTS, TYPE, INCR, DECR, INCRBY, DECRBY, EXPIRE, PEXPIRE, TTL, PTTL, PERSIST, KEYS, DBSIZE, FLUSHALL; and
-//! PING, ECHO, INFO, COMMAND, CONFIG GET, SELECT 0, CLIENT SETNAME, QUIT. Nothing is written to disk.
+//! UNLINK, EXISTS, TYPE, INCR, DECR, INCRBY, DECRBY, EXPIRE and PEXPIRE (NX, XX, GT, LT), TTL, PTTL, PERSIST, KEYS,
+//! DBSIZE, FLUSHALL; and PING, ECHO, INFO, COMMAND, CONFIG GET, SELECT 0, CLIENT SETNAME, QUIT. Nothing is written to disk.
 //!
-//! A word has up to 16 MiB, a request up to 2²⁰ words and 64 MiB, and an answer up to 64 MiB; keys and values together
-//! have up to `--max-memory` bytes (1 GiB if it is not given). Beyond that, there is an error as Redis words it, and
-//! nothing is changed. A client that does not read its answers is not listened to, once 256 KiB of them wait. `--slots`
-//! clients (1000) are served at once; others wait in the kernel's queue. Where many clients keep it busy, it lets requests
-//! come together for `--pause` microseconds (60; 0 for never) before it would sleep. SIGINT or SIGTERM ends it: no client is
-//! accepted any more, and those who are there get their last answers.
+//! # Limits
 //!
-//! Begin with `entry`; what a request is stands in `request.rs`, what it does in `commands.rs`.
+//! `--slots` clients (1000) are served at once; others wait in the kernel's queue. A word has up to 16 MiB, a request up
+//! to 2²⁰ words and 64 MiB, an answer up to 64 MiB, and a pattern up to 1024 bytes. Beyond that there is an error, as Redis
+//! words it where it has one, and nothing is changed. A client that does not read its answers is not listened to, once
+//! 256 KiB of them wait.
+//!
+//! `--max-memory` bytes (1 GiB if it is not given) are for all that clients make the server keep: keys and values with
+//! their tables, requests that are not whole, and answers that are not taken. They are counted as they are allocated, and
+//! INFO has the figures. What would be more is refused with `-OOM`: a request without memory is skipped, its client is told
+//! and stays; an answer is refused before it is made. Requests and answers may go 1 MiB beyond the limit, and each client
+//! 4 KiB, so that a full store can still be read and emptied. A client that takes nothing is cut off where no more of its
+//! answers can be kept. What the allocator does not give back to the kernel is not counted.
+//!
+//! # Fairness
+//!
+//! A command that has much to do does a part of it in each turn, and the others have theirs in between; so has SIGTERM. Hence
+//! such a command is not atomic: MGET, MSET, DEL, UNLINK and EXISTS with very many words see what others do meanwhile, and
+//! are seen half done; KEYS answers each key that is there all the while once, and one that comes or goes meanwhile once or
+//! not at all. MSET still sets all its keys or, where there is no memory for them, none. Keys that expire together are
+//! forgotten some at a time, though none of them is found any more. FLUSHALL empties the store at once, and is answered when
+//! its memory is given back.
+//!
+//! Where many clients keep it busy, it lets requests come together for `--pause` microseconds (60; 0 for never) before it
+//! would sleep. SIGINT or SIGTERM ends it: no client is accepted any more, and those who are there get their last answers.
+//!
+//! # HTTP
+//!
+//! A web page can make a browser send a request to this server, with commands in its body. So the connection ends at a line
+//! that begins with `POST` or `Host:`, as with Redis, and at any other that is a request line of HTTP and no command; a line
+//! on standard error says so, one a second at most.
+//!
+//! Begin with `entry`; what a request is stands in `request.rs`, what it does in `commands.rs` and the files that it names,
+//! what goes on for several turns in `many.rs`, and what is counted in `memory.rs`.
 
 mod about;
 mod client;

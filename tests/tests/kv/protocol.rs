@@ -162,6 +162,92 @@ fn what_is_no_request_is_said_and_ends_the_connection() {
     assert_answers(&server.connect(), b"PING\r\n", b"+PONG\r\n");
 }
 
+/// A browser may be led to send a request here, with commands in its body.
+#[test]
+fn what_comes_by_http_is_not_run() {
+    let server = Server::start("kv", &[]);
+    let client = server.connect();
+    assert_answers(&client, b"SET a 1\r\n", b"+OK\r\n");
+    let heads: [&[u8]; 14] = [
+        b"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\n\n",
+        b"post /\r\n",
+        b"  \"POST\" / HTTP/1.0\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /x HTTP/1.0\r\n\r\n",
+        b"PUT /a HTTP/1.0\r\n\r\n",
+        b"DELETE /a HTTP/1.0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"OPTIONS\r\nhost: x\r\n\r\n",
+        b"X-First: y\r\nHOST:x\r\n\r\n",
+        b"Host:\r\n",
+        b"*1\r\n$4\r\nPOST\r\n",
+        b"*2\r\n$5\r\nhost:\r\n$1\r\nx\r\n",
+    ];
+    for head in heads {
+        for body in [&b"DEL a\r\n"[..], b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"] {
+            let attack = server.connect();
+            send(&attack, [b"EXISTS a\r\n", head, body].concat());
+            let mut answers = Vec::new();
+            // What is not read any more may end in a reset.
+            let _ = (&attack).read_to_end(&mut answers);
+            let answers = String::from_utf8_lossy(&answers).into_owned();
+            // What came before is answered, and what is no command has an error.
+            let errors = answers.strip_prefix(":1\r\n").expect("the first answer");
+            assert!(
+                errors.lines().all(|line| line.starts_with("-ERR ")),
+                "{answers}"
+            );
+            assert_answers(&client, b"GET a\r\n", b"$1\r\n1\r\n");
+        }
+    }
+    // The log says so, and is not filled with it.
+    let (_, notes) = server.stop();
+    assert!((2..10).contains(&notes.len()), "{notes:?}");
+    let note = &notes[0];
+    assert!(note.starts_with("kv: 127.0.0.1:"), "{note}");
+    assert!(note.contains("is cut off: it speaks HTTP"), "{note}");
+}
+
+#[test]
+fn words_that_look_like_http_are_words() {
+    let server = Server::start("kv", &[]);
+    let client = server.connect();
+    assert_answers(&client, b"SET / HTTP/1.1\r\n", b"+OK\r\n");
+    assert_answers(&client, b"GET /\r\n", b"$8\r\nHTTP/1.1\r\n");
+    assert_answers(&client, b"SET POST Host:\r\n", b"+OK\r\n");
+    assert_answers(&client, b"GET POST\r\n", b"$5\r\nHost:\r\n");
+    // No browser sends this.
+    let words = request(&[b"GET", b"/", b"HTTP/1.1"]);
+    let wrong = b"-ERR wrong number of arguments for 'get' command\r\n";
+    assert_answers(&client, words, wrong);
+    let unknown = "-ERR unknown command 'hosts', with args beginning with: 'x' \r\n";
+    assert_answers(&client, b"hosts x\r\n", unknown.as_bytes());
+}
+
+/// Of a command that is refused, no more is repeated than a line has room for.
+#[test]
+fn errors_are_short() {
+    let server = Server::start("kv", &[]);
+    let client = server.connect();
+    let long = vec![b'x'; 1_000_000];
+    for words in [
+        &[&long[..], &long, &long][..],
+        &[b"CONFIG", &long],
+        &[b"CLIENT", &long],
+        &[b"EXPIRE", b"a", b"1", &long],
+        &[b"FLUSHALL", &long],
+    ] {
+        send(&client, request(words));
+        let refused = answer(&client);
+        assert!(
+            refused.starts_with(b"-ERR ") && refused.len() < 400,
+            "{} bytes",
+            refused.len()
+        );
+    }
+}
+
 #[test]
 fn a_client_that_has_ended_its_sending_gets_its_answers() {
     let server = Server::start("kv", &[]);
