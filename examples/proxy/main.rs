@@ -239,11 +239,7 @@ impl Proxy {
         }
         let registry = &self.upstreams.registry;
         let failure = match self.upstream.outcome(&upstream.stream, dialling) {
-            Ok(Some(Link::Whole)) => self.open(upstream, me).err(),
-            Ok(Some(Link::Broken)) => {
-                upstream.sending = Direction::Broken;
-                self.open(upstream, me).err()
-            }
+            Ok(Some(link)) => self.open(upstream, me, link).err(),
             Ok(None) if events.contains(Events::DEADLINE) => Some(Failure::TimedOut),
             Ok(None) => {
                 let again = registry.listen_again(&upstream.stream, me.token(), Events::WRITABLE);
@@ -309,12 +305,21 @@ impl Proxy {
         }
     }
 
-    fn open(&mut self, upstream: &mut Side, me: Me<Side>) -> Result<(), Failure> {
+    fn open(&mut self, upstream: &mut Side, me: Me<Side>, link: Link) -> Result<(), Failure> {
         self.upstreams.deadlines.cancel(me.token());
-        set_tcp_nodelay(&upstream.stream, true)?;
         let registry = &self.upstreams.registry;
         registry.remove(&upstream.stream)?;
-        registry.attach(&mut upstream.stream, me.token())?;
+        match link {
+            Link::Whole => {
+                set_tcp_nodelay(&upstream.stream, true)?;
+                registry.attach(&mut upstream.stream, me.token())?;
+            }
+            // All that there will be is there.
+            Link::Broken => {
+                upstream.sending = Direction::Broken;
+                upstream.stream.note(Events::READABLE | Events::CLOSED);
+            }
+        }
         upstream.dialling = None;
         Ok(())
     }
