@@ -71,22 +71,24 @@ impl Timer {
 /// ```
 /// use batchloop_core::{Capacity, Events, Machine, Step, Timer, Timers, point};
 ///
-/// let machine: Machine<u32> = Machine::heap(Capacity::slots(4));
+/// // A state is when its next tick is due: one each ten.
+/// let machine: Machine<u64> = Machine::heap(Capacity::slots(4));
 /// let mut storage = [Timer::IDLE; 4];
 /// let mut timers = Timers::new(&mut storage, 0);
 /// let mut driver = machine.driver().unwrap();
-/// machine.allocate(0).unwrap();
+/// machine.allocate(10).unwrap();
 ///
-/// for now in [0, 10, 20] {
+/// for now in [0, 13, 21, 34] {
 ///     timers.expire(now, &machine);
 ///     driver.turn(|cx| {
 ///         let new = cx.arrivals();
-///         cx.stage(point!("tick"), new).advance(|ticks, me| {
+///         cx.stage(point!("tick"), new).advance(|due, me| {
 ///             if !me.take(Events::DEADLINE).is_empty() {
-///                 *ticks += 1;
+///                 // Not from now on: this turn may be late, and the next one shall not be later.
+///                 *due += 10;
 ///             }
-///             timers.arm(me.token(), now + 10);
-///             if *ticks == 2 { Step::Release } else { Step::Wait }
+///             timers.arm(me.token(), *due);
+///             if *due == 40 { Step::Release } else { Step::Wait }
 ///         });
 ///     }).unwrap();
 /// }
