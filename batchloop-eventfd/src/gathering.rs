@@ -186,4 +186,15 @@ mod tests {
             assert_eq!(gathering.judge(now, 7), Some(PAUSE));
         }
     }
+
+    #[test]
+    fn a_wait_that_brought_nothing_says_nothing_of_what_an_event_takes() {
+        let mut gathering = rested();
+        let mut now = Instant::now();
+        round(&mut gathering, &mut now, 10, 100);
+        assert_eq!(gathering.judge(now, 6), None);
+        gathering.end(now, 0, None);
+        assert_eq!(gathering.judge(now + micros(100), 6), None);
+        assert_eq!(gathering.judge(now, 5), Some(PAUSE));
+    }
 }

@@ -144,3 +144,6 @@ impl Shutdown {
         self.until
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

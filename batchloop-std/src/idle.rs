@@ -41,3 +41,53 @@ impl Patience {
         false
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use batchloop_core::{Capacity, Machine};
+
+    use super::*;
+
+    /// How often it waits until it says that it is time to sleep.
+    fn rounds(patience: &mut Patience, watch: &Watch) -> u32 {
+        let mut rounds = 1;
+        while !patience.wait(watch, Progress::Quiet) {
+            rounds += 1;
+            assert!(rounds < 1000, "it never sleeps");
+        }
+        rounds
+    }
+
+    #[test]
+    fn it_spins_then_yields_then_sleeps_and_starts_again() {
+        let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
+        let mut driver = machine.driver().unwrap();
+        driver.turn(|_| ()).unwrap();
+        let watch = driver.watch();
+        let mut patience = Patience::new();
+        let whole = Backoff::LIMIT + YIELDS + 1;
+        for _ in 0..3 {
+            assert_eq!(rounds(&mut patience, &watch), whole);
+        }
+        // What there was to do makes it patient again, wherever it was.
+        for before in 0..whole - 1 {
+            for _ in 0..before {
+                assert!(!patience.wait(&watch, Progress::Quiet));
+            }
+            assert!(!patience.wait(&watch, Progress::More));
+            assert_eq!(rounds(&mut patience, &watch), whole);
+        }
+        for _ in 0..whole - 1 {
+            assert!(!patience.wait(&watch, Progress::Quiet));
+        }
+        machine.counter().ring();
+        for _ in 0..2 * whole {
+            assert!(
+                !patience.wait(&watch, Progress::Quiet),
+                "something has changed"
+            );
+        }
+        driver.turn(|_| ()).unwrap();
+        assert_eq!(rounds(&mut patience, &driver.watch()), whole);
+    }
+}

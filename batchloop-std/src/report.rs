@@ -93,7 +93,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::NobodyServesIo => {
-                f.write_str("no worker serves the workload IO, so nobody would find new states")
+                f.write_str("no worker serves the workload IO: nothing would find new states")
             }
             RunError::NoWorkers => f.write_str("there are no workers"),
             RunError::OtherBell { worker, workloads } => write!(
@@ -112,3 +112,73 @@ impl fmt::Display for RunError {
 }
 
 impl error::Error for RunError {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use batchloop_core::Workload;
+
+    use super::*;
+
+    fn worker(worked: u64, lived: u64) -> WorkerReport {
+        WorkerReport {
+            name: "io".to_string(),
+            serves: Workload::IO.into(),
+            turns: 1,
+            sleeps: 0,
+            worked: Duration::from_millis(worked),
+            lived: Duration::from_millis(lived),
+        }
+    }
+
+    #[test]
+    fn a_worker_is_busy_for_a_part_of_its_life() {
+        assert_eq!(worker(1, 4).busy(), 0.25);
+        assert_eq!(worker(4, 4).busy(), 1.0);
+        assert_eq!(worker(0, 4).busy(), 0.0);
+        assert_eq!(worker(0, 0).busy(), 0.0, "it had no time");
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let error = || io::Error::other("it is late");
+        let panic = Panic {
+            worker: "io".to_string(),
+            message: "seven".to_string(),
+        };
+        let other_bell = RunError::OtherBell {
+            worker: "io".to_string(),
+            workloads: Workload::CPU.into(),
+        };
+        let texts = [
+            (
+                RunError::NobodyServesIo,
+                "no worker serves the workload IO: nothing would find new states",
+            ),
+            (RunError::NoWorkers, "there are no workers"),
+            (
+                other_bell,
+                "worker \"io\" would sleep through the changes of {CPU}, whose counters have other bells",
+            ),
+            (
+                RunError::Thread(error()),
+                "cannot spawn a worker thread: it is late",
+            ),
+            (
+                RunError::Pin(error()),
+                "cannot pin a worker to its core: it is late",
+            ),
+            (RunError::Panicked(panic), "worker \"io\" panicked: seven"),
+        ];
+        for (error, text) in texts {
+            assert_eq!(error.to_string(), text);
+        }
+        let drivers = DriversTaken { capacity: 2 };
+        let text = RunError::Drivers(drivers).to_string();
+        assert_eq!(
+            text,
+            format!("{drivers}; Capacity::drivers makes room for more")
+        );
+        let text = RunError::Fault(Fault::Elsewhere).to_string();
+        assert_eq!(text, Fault::Elsewhere.to_string());
+    }
+}

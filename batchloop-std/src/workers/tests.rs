@@ -5,9 +5,11 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc,
     },
+    time::Instant,
 };
 
 use batchloop_core::{Capacity, Fault, Full, Handle, Step, point};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::*;
 use crate::{BlockingBell, Queue, queue};
@@ -224,7 +226,81 @@ fn an_idle_pool_sleeps() {
     );
     for worker in run.unwrap().workers {
         // One sleep, and perhaps an early return or two.
-        assert!(worker.sleeps <= 5, "{worker:?}");
+        assert!((1..=5).contains(&worker.sleeps), "{worker:?}");
+        assert!(worker.turns > worker.sleeps, "{worker:?}");
+        assert!(worker.lived >= Duration::from_millis(100), "{worker:?}");
+    }
+}
+
+#[test]
+fn a_worker_that_computes_is_busy() {
+    let (machine, mut workers) = three(16);
+    machine.allocate(1).unwrap();
+    let compute = |cx: &mut Turn<'_, Job, Shared>| {
+        cx.arrivals().advance(|_, _| {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(20) {}
+            Step::Release
+        });
+    };
+    let report = workers.run(|cx, _| compute(cx), || Stop::Drain).unwrap();
+    // Other programs may have the processor meanwhile.
+    assert!(
+        report.workers[0].worked > Duration::from_millis(1),
+        "{report:?}"
+    );
+    assert!(report.workers[0].busy() > 0.0);
+}
+
+#[test]
+fn a_pinned_worker_stays_on_its_core() {
+    let allowed = sched_getaffinity(None).unwrap();
+    let core = (0..CpuSet::MAX_CPU)
+        .rfind(|core| allowed.is_set(*core))
+        .unwrap();
+    let machine: Machine<Job, Shared> = Machine::heap(Capacity::slots(1));
+    let mut workers = Workers::new(machine).unwrap();
+    workers.add(Role::new("pinned", Workload::IO).pinned(core));
+    let entry = |_: &mut Turn<'_, Job, Shared>, _: &Worker| {
+        let cores = sched_getaffinity(None).unwrap();
+        assert!(cores.count() == 1 && cores.is_set(core));
+    };
+    let report = workers.run(entry, || Stop::Drain).unwrap();
+    assert_eq!(report.panicked, 0);
+    workers.roles.clear();
+    // The first number that no set of cores has.
+    workers.add(Role::new("nowhere", Workload::IO).pinned(CpuSet::MAX_CPU));
+    let run = workers.run(entry, || Stop::Drain);
+    let Err(RunError::Pin(error)) = run else {
+        panic!("{run:?}");
+    };
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn the_first_panics_are_in_the_report_and_all_are_counted() {
+    let machine = Machine::heap(Capacity::slots(100));
+    let mut workers = Workers::new(machine).unwrap();
+    workers.add(Role::new("all", Workloads::ALL));
+    let entry = |cx: &mut Turn<'_, Job, Shared>| {
+        cx.arrivals().advance(|job, _| {
+            // Without a message each time.
+            panic::resume_unwind(Box::new(job.to_string()));
+        });
+    };
+    let main = || {
+        for job in 0..70 {
+            machine.allocate(job).unwrap();
+        }
+        Stop::Drain
+    };
+    let report = workers.run(|cx, _| entry(cx), main).unwrap();
+    assert_eq!((report.panicked, report.panics.len()), (70, 64));
+    for (number, panic) in report.panics.iter().enumerate() {
+        assert_eq!(
+            (&*panic.worker, &*panic.message),
+            ("all", &*number.to_string())
+        );
     }
 }
 
@@ -572,7 +648,7 @@ fn workers_for_some_workloads_leave_the_others() {
 /// Items from several threads, some of which panic, while workers are drained: none is left.
 #[test]
 fn whatever_happens_meanwhile_a_drain_leaves_nothing() {
-    for round in 0..30_u64 {
+    for round in 0..10_u64 {
         let machine = Machine::heap(Capacity::slots(3).drivers(4).workloads(2));
         let mut workers = Workers::new(machine).unwrap();
         workers
