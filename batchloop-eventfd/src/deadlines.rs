@@ -183,5 +183,20 @@ mod tests {
         assert_eq!(deadlines.expire(Instant::now(), &machine), 0);
         assert!(deadlines.cancel(state.token()));
         assert!(!deadlines.cancel(state.token()));
+        let text = format!("{deadlines:?}");
+        assert!(text.ends_with(" of 1 ns)"), "{text}");
+    }
+
+    #[test]
+    fn a_resolution_that_is_none_is_refused() {
+        for resolution in [Duration::ZERO, Duration::from_secs(600 * 366 * 86_400)] {
+            let refused = std::panic::catch_unwind(|| Deadlines::heap(1, resolution));
+            let panic = refused.expect_err("it is refused");
+            let text = panic.downcast_ref::<&str>().copied();
+            assert_eq!(
+                text,
+                Some("the resolution is not between 1 ns and 500 years")
+            );
+        }
     }
 }

@@ -524,6 +524,11 @@ fn a_machine_is_in_one_multiplexer() {
     let again = refusal(&mut fixture.multiplexer, fixture.machine);
     assert_eq!(again, "the machine is already in this multiplexer");
     let mut other = Multiplexer::new().unwrap();
+    let text = format!("{:?}", fixture.multiplexer);
+    assert!(
+        text.starts_with("Multiplexer { machines: 1, total: Polled"),
+        "{text}"
+    );
     let elsewhere = "the machine is already in another multiplexer, or served without one";
     assert_eq!(refusal(&mut other, fixture.machine), elsewhere);
     let parked: Machine<u8, Shared> = Machine::heap(Capacity::slots(1).workloads(2));

@@ -152,3 +152,33 @@ fn full_and_empty_queues_lose_no_item_and_no_wake() {
         assert_eq!(next, vec![ITEMS; count]);
     }
 }
+
+#[test]
+fn what_is_refused_comes_back_and_says_why() {
+    let (sender, queue) = queue(1, counter());
+    assert_eq!(
+        format!("{sender:?}, {queue:?}"),
+        "Sender(0 of 1), Queue(0 of 1)"
+    );
+    sender.push(1).unwrap();
+    assert_eq!(
+        format!("{sender:?}, {queue:?}"),
+        "Sender(1 of 1), Queue(1 of 1)"
+    );
+    let full = sender.push(2).unwrap_err();
+    assert_eq!((full, full.into_inner()), (PushError::Full(2), 2));
+    assert_eq!(format!("{full:?}, {full}"), "Full(..), the queue is full");
+    drop(queue);
+    let closed = sender.push(3).unwrap_err();
+    assert_eq!((closed, closed.into_inner()), (PushError::Closed(3), 3));
+    assert_eq!(
+        format!("{closed:?}, {closed}"),
+        "Closed(..), the queue is closed"
+    );
+    let closed = sender.push_blocking(4).unwrap_err();
+    assert_eq!(closed, Closed(4));
+    assert_eq!(
+        format!("{closed:?}, {closed}"),
+        "Closed(..), the queue is closed"
+    );
+}

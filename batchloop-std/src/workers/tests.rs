@@ -61,6 +61,7 @@ fn each_works_at_its_own_points_until_nothing_lives() {
             for job in 0..10_000 {
                 let mut job = Err(Full(job));
                 while let Err(Full(again)) = job {
+                    thread::yield_now();
                     job = machine.allocate(again).map(|_| 0);
                 }
             }
@@ -613,6 +614,7 @@ fn workers_serve_what_has_no_bell_yet() {
             for job in 0..1000 {
                 let mut job = Err(Full(job));
                 while let Err(Full(again)) = job {
+                    thread::yield_now();
                     job = machine.allocate(again).map(|_| 0);
                 }
             }
