@@ -62,7 +62,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::TimedOut => f.write_str("no answer"),
-            Failure::Itself => f.write_str("the proxy itself"),
+            Failure::Itself => f.write_str("leads back to the proxy itself"),
             Failure::Kernel(Errno::ADDRNOTAVAIL) => {
                 f.write_str("no local port is left, or no local address fits")
             }

@@ -131,7 +131,7 @@ fn a_name_that_leads_nowhere_is_refused() {
     };
     let free = "127.0.0.1:7";
     assert_eq!(find("127.0.0.1:8", free), Ok(vec![address("127.0.0.1:8")]));
-    let itself = |name: &str| Err(format!("{name}: the proxy itself"));
+    let itself = |name: &str| Err(format!("{name}: leads back to the proxy itself"));
     for name in ["127.0.0.1:7", "0.0.0.0:7"] {
         assert_eq!(find(name, free), itself(name));
     }

@@ -25,7 +25,10 @@ fn its_own_address_is_no_upstream() {
         let output = finish(child.expect("runs"));
         let line = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(2), "{line}");
-        assert_eq!(line, format!("proxy: {upstream}: the proxy itself\n"));
+        assert_eq!(
+            line,
+            format!("proxy: {upstream}: leads back to the proxy itself\n")
+        );
     }
 }
 
