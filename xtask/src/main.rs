@@ -4,9 +4,10 @@
 //! The copy and its build results are in `mutants`, in the target directory. Answers 1 if a mutation survives, cannot be applied
 //! or does not compile.
 //!
-//! `cargo xtask survey [FILE…]`: see `survey.rs`. `cargo xtask sanitize`: see `sanitize.rs`.
+//! `cargo xtask survey [FILE…]`: see `survey.rs`. `cargo xtask optimised [DIRECTORY]`: see `optimised.rs`. `cargo xtask sanitize`: see `sanitize.rs`.
 #![forbid(unsafe_code)]
 
+mod optimised;
 mod sanitize;
 mod survey;
 
@@ -24,13 +25,20 @@ use xtask::{Killer, Kind, Mutation, mutations};
 /// A test that takes longer than this hangs, which is as good as a failure.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const USAGE: &str = "cargo xtask mutants [--tests] [NAME…] | survey [FILE…] | sanitize";
+const USAGE: &str =
+    "cargo xtask mutants [--tests] [NAME…] | survey [FILE…] | optimised [DIRECTORY] | sanitize";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let answer = match arguments.split_first() {
         Some((command, names)) if command == "mutants" => mutants(names),
         Some((command, files)) if command == "survey" => survey::survey(&root(), files),
+        Some((command, [])) if command == "optimised" => {
+            optimised::optimised(&target().join("release/deps"))
+        }
+        Some((command, [directory])) if command == "optimised" => {
+            optimised::optimised(Path::new(directory))
+        }
         Some((command, [])) if command == "sanitize" => sanitize::sanitize(&root()),
         _ => Err(format!("usage: {USAGE}")),
     };
@@ -46,6 +54,11 @@ fn main() -> ExitCode {
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
 }
 
 /// Answers whether every mutation was found.
@@ -106,9 +119,7 @@ struct Bench {
 
 impl Bench {
     fn new(root: &Path) -> Result<Self, String> {
-        let target = env::var_os("CARGO_TARGET_DIR");
-        let target = target.map_or_else(|| root.join("target"), PathBuf::from);
-        let builds = std::path::absolute(target.join("mutants")).map_err(display)?;
+        let builds = std::path::absolute(target().join("mutants")).map_err(display)?;
         let tree = builds.join("tree");
         if tree.exists() {
             fs::remove_dir_all(&tree).map_err(display)?;
