@@ -82,7 +82,7 @@ fn parents(cx: &mut Turn<'_, Parent, Shared>, family: &mut Family) {
                 done: me.completion(Parent::child_ended, clean_up),
             };
             slot.commit_child(child, me.lineage())
-                .expect("the machine has parents");
+                .expect("a machine without parents");
             parent.started += 1;
         }
         Step::Next
@@ -157,13 +157,13 @@ fn run([count, children_each, cancel]: [u64; 3]) -> Result<(), Box<dyn Error>> {
     let parking = Parking::new(&family.children)?;
     let workers = [(); 2].map(|()| {
         let idle = Parking::with_bell(parking.bell());
-        let mut driver = family.children.driver().expect("there is room for two");
+        let mut driver = family.children.driver().expect("no driver is left");
         thread::spawn(move || driver.run(idle, |cx| children(cx, machine)))
     });
     let idle = Parking::new(&machine)?;
     machine.driver()?.run(idle, |cx| parents(cx, &mut family))?;
     for worker in workers {
-        worker.join().expect("children do not panic")?;
+        worker.join().expect("a child has panicked")?;
     }
     let results = [&DELIVERED, &CLEANED_UP, &GIVEN_UP];
     let [delivered, late, never] = results.map(|count| count.load(Ordering::Relaxed));
@@ -182,7 +182,7 @@ fn run([count, children_each, cancel]: [u64; 3]) -> Result<(), Box<dyn Error>> {
 
 const USAGE: &str = "usage: children [--parents N] [--children N] [--cancel N]";
 
-/// Answers `None` where help is asked for.
+/// Returns `None` where help is asked for.
 fn options() -> Result<Option<[u64; 3]>, Box<dyn Error>> {
     let [mut parents, mut children, mut cancel] = [1000, 8, 100];
     let most = SLOTS as u64;

@@ -143,7 +143,7 @@ pub fn dump_on_signal() -> io::Result<()> {
     Ok(())
 }
 
-/// A client costs descriptors, so this process takes as many as it may. Answers how many that are.
+/// A client costs descriptors, so this process takes as many as it may. Returns how many that is.
 pub fn raise_limit_of_files() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

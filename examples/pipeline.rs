@@ -115,7 +115,9 @@ struct Done {
 
 impl Service {
     fn done(&self) -> std::sync::MutexGuard<'_, Done> {
-        self.done.lock().expect("nothing panics with it")
+        self.done
+            .lock()
+            .expect("a panic has left the sums half-changed")
     }
 
     /// A unit that failed ends here.
@@ -151,7 +153,7 @@ usage: pipeline [--io N] [--cpu N] [--units N] [--size BYTES] [--input FILE] [--
 /// How many threads of a kind there can be.
 const THREADS: usize = 16;
 
-/// Answers `None` where help is asked for.
+/// Returns `None` where help is asked for.
 fn parse() -> Result<Option<Options>, Box<dyn Error>> {
     let mut options = Options {
         io: 1,

@@ -79,7 +79,7 @@ impl Answer {
         }
     }
 
-    /// Puts what comes next into the buffer; answers how much that is. Nothing where all has been sent.
+    /// Puts what comes next into the buffer; returns how much that is. Nothing where all has been sent.
     ///
     /// # Errors
     ///

@@ -59,7 +59,7 @@ impl Body {
         matches!(self, Body::Counted(length) if *length > MAX_BODY)
     }
 
-    /// Skips what of these bytes belongs to the body; answers how many that is.
+    /// Skips what of these bytes belongs to the body; returns how many that is.
     pub(crate) fn skip(&mut self, bytes: &[u8]) -> Result<usize, Status> {
         match self {
             Body::Counted(left) => {

@@ -90,7 +90,7 @@ impl Client {
     }
 }
 
-/// Drops the beginning of what was received; who has nothing left needs no memory for it.
+/// Drops the beginning of what was received; where nothing is left, no memory is needed for it.
 fn forget(input: &mut Vec<u8>, length: usize) {
     input.drain(..length);
     if input.is_empty() {

@@ -211,7 +211,7 @@ fn body(fields: Fields<'_>, is_old: bool) -> Result<Body, Status> {
         }
         let mut codings = fields.values("transfer-encoding");
         return match (codings.next(), codings.next()) {
-            // Whoever ignored a field without a coding would see another body than who does not.
+            // A reader that ignores a field without a coding sees another body than one that does not.
             (None, _) => Err(Status::BadRequest),
             (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Body::CHUNKED),
             _ => Err(Status::NotImplemented),

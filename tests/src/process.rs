@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Builds an example in the profile of the test that asks, and answers where it is: cargo builds no examples of other
+/// Builds an example in the profile of the test that asks, and returns where it is: cargo builds no examples of other
 /// packages for a test.
 ///
 /// # Panics

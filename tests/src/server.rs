@@ -179,7 +179,7 @@ impl Server {
         await_that("it stops", || self.state()[0] == "T");
     }
 
-    /// Waits for the end. Answers the exit code and what else was on standard error.
+    /// Waits for the end. Returns the exit code and what else was on standard error.
     pub fn end(mut self) -> (Option<i32>, Vec<String>) {
         let status = wait(&mut self.child).expect("it ends");
         assert_eq!(self.stdout.iter().count(), 0, "one line is enough");
