@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Some((command, names)) if command == "mutants" => mutants(names),
         Some((command, files)) if command == "survey" => survey::survey(&root(), files),
         Some((command, [])) if command == "optimised" => {
-            optimised::optimised(&target().join("release/deps"))
+            optimised::optimised(&target().join("release"))
         }
         Some((command, [directory])) if command == "optimised" => {
             optimised::optimised(Path::new(directory))

@@ -4,7 +4,7 @@
 //! condition of an `if` (rust-lang/rust#158206). The `if` is right, and the value is whatever lies on the stack. What is
 //! left in the optimised intermediate code is a bool that is read and that nothing writes.
 //!
-//! That code is in the directory (`target/release/deps`, if none is given) after `RUSTFLAGS=--emit=mir cargo test
+//! That code is in the directory (`target/release`, if none is given) after `RUSTFLAGS=--emit=mir cargo test
 //! --release --no-run`: of this workspace, and of what it depends on. An incremental build has none of it, since it
 //! optimises less.
 
@@ -12,33 +12,44 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Answers whether nothing was found.
 pub(crate) fn optimised(directory: &Path) -> Result<bool, String> {
-    let named = |error| format!("{}: {error}", directory.display());
-    let (mut files, mut functions, mut found) = (0, 0, 0);
-    for entry in fs::read_dir(directory).map_err(named)? {
-        let path = entry.map_err(named)?.path();
-        if path.extension().is_none_or(|extension| extension != "mir") {
-            continue;
-        }
-        let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let (mut functions, mut found) = (0, 0);
+    let files = files(directory)?;
+    for path in &files {
+        let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let lines = BufReader::new(file).lines().map_while(Result::ok);
         let (looked_through, dropped) = look_through(lines);
         for place in &dropped {
             println!("{}: {place}", path.display());
         }
-        files += 1;
         functions += looked_through;
         found += dropped.len();
     }
     if functions == 0 {
         return Err(format!("{}: no optimised code", directory.display()));
     }
+    let files = files.len();
     println!("{functions} functions in {files} files, {found} comparisons dropped");
     Ok(found == 0)
+}
+
+/// The files of that code: examples are beside the rest.
+fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for part in ["deps", "examples"].map(|part| directory.join(part)) {
+        let named = |error| format!("{}: {error}", part.display());
+        for entry in fs::read_dir(&part).map_err(named)? {
+            let path = entry.map_err(named)?.path();
+            if path.extension().is_some_and(|extension| extension == "mir") {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// How a local variable is used.
