@@ -195,6 +195,47 @@ fn a_key_is_counted_as_long_as_a_walk_has_it() {
 }
 
 #[test]
+fn keys_that_are_over_together_are_forgotten_some_at_a_time() {
+    let mut store = Store::new(usize::MAX);
+    for n in 0..50_000_u32 {
+        store.set(&n.to_le_bytes(), b"", Expiry::At(10)).unwrap();
+    }
+    store.now = 10;
+    assert_eq!(store.get(&1_u32.to_le_bytes()), None);
+    let mut before = store.len();
+    while before > 0 {
+        store.forget();
+        let forgotten = before - store.len();
+        assert!((1..2000).contains(&forgotten), "{forgotten} at once");
+        before = store.len();
+        // It is to be looked at again at once, or not at all.
+        let next = (before > 0).then_some(10);
+        assert_eq!(store.next_expiry(), next);
+    }
+}
+
+/// However many there are, a new key moves few of them.
+#[test]
+fn the_table_grows_and_shrinks_in_small_steps() {
+    let mut store = Store::new(usize::MAX);
+    let mut most = 0;
+    for n in 0..200_000_u32 {
+        let before = store.table.cost();
+        store.set(&n.to_le_bytes(), b"", Expiry::Never).unwrap();
+        most = most.max(store.table.cost().abs_diff(before));
+    }
+    let full = store.table.cost();
+    for n in 0..200_000_u32 {
+        let before = store.table.cost();
+        assert!(store.remove(&n.to_le_bytes()));
+        most = most.max(store.table.cost().abs_diff(before));
+    }
+    assert!(most < full / 50, "{most} of {full} bytes at once");
+    let left = store.table.cost();
+    assert!(left < full / 20, "{left} of {full} bytes are left");
+}
+
+#[test]
 fn what_is_thrown_away_is_given_back_little_by_little() {
     let mut store = Store::new(usize::MAX);
     for n in 0..100_000_u32 {

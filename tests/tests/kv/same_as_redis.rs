@@ -1,7 +1,7 @@
 //! The same requests for `kv` and for redis-server: the answers must be the same, byte by byte.
 
-use std::io::{BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use batchloop_tests::server::{PATIENCE, Server, await_that};
@@ -190,5 +190,77 @@ fn answers_are_those_of_redis() {
             }
         });
         assert_eq!(answers[1], answers[0], "{words:?} in round {round}");
+    }
+}
+
+/// What comes back for these bytes until the connection ends.
+fn all_answers(socket: TcpStream, bytes: &[u8]) -> String {
+    let mut socket = &socket;
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    // Whoever has been refused does not read the rest.
+    let _ = socket.write_all(bytes);
+    let _ = socket.shutdown(Shutdown::Write);
+    let mut answers = Vec::new();
+    let _ = socket.read_to_end(&mut answers);
+    String::from_utf8_lossy(&answers).into_owned()
+}
+
+#[test]
+fn odd_requests_are_answered_as_by_redis() {
+    let (redis, server) = (Redis::start(), Server::start("kv", &[]));
+    let requests: [&[u8]; 48] = [
+        b"*1\r\n$4\r\nPING\r\n",
+        b"*01\r\n$4\r\nPING\r\n",
+        b"*+1\r\n$4\r\nPING\r\n",
+        b"* 1\r\n$4\r\nPING\r\n",
+        b"*\r\n$4\r\nPING\r\n",
+        b"*-1\r\nPING\r\n",
+        b"*-99999\r\nPING\r\n",
+        b"*0\r\nPING\r\n",
+        b"*99999999999\r\nPING\r\n",
+        b"*99999999999999999999999\r\nPING\r\n",
+        b"*1\r\n$04\r\nPING\r\n",
+        b"*1\r\n$+4\r\nPING\r\n",
+        b"*1\r\n$-1\r\nPING\r\n",
+        b"*1\r\n$-0\r\nPING\r\n",
+        b"*1\r\n$\r\nPING\r\n",
+        b"*1\r\n$4 \r\nPING\r\n",
+        b"*1\r\n$99999999999\r\nPING\r\n",
+        b"*1\r\n$9223372036854775808\r\nPING\r\n",
+        b"*1\r\n*1\r\n$4\r\nPING\r\n",
+        b"*1\r\n:1\r\n",
+        b"*1\r\nPING\r\n",
+        b"*2\r\n$4\r\nECHO\r\n\r\n",
+        b"*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n",
+        b"*1\n$4\nPING\n",
+        b"*1\r\n$0\r\n\r\nPING\r\n",
+        b"*2\r\n$4\r\nECHO\r\n$5\r\n\r\n\0\xff*\r\n",
+        b"*1\r\n$5\r\nPI\0NG\r\n",
+        b"*2\r\n$3\r\na\r\n\r\n$3\r\nb\r\n\r\n",
+        b"$4\r\nPING\r\n",
+        b"PING\n",
+        b"PING\r\n\r\n\n \r\nPING\r\n",
+        b"  PING   \t x \r\n",
+        b"ECHO \"a b\\x41\\n\\t\\\"\"\r\n",
+        b"ECHO 'it\\'s \\n'\r\n",
+        b"ECHO \"a\"b\r\nPING\r\n",
+        b"ECHO 'a\r\nPING\r\n",
+        b"ECHO \"\"\r\n",
+        b"ECHO a\"b c\"\r\n",
+        b"\"PING\"\r\n",
+        b"\xff\xfe\r\nPING\r\n",
+        b"PING\r",
+        b"*1\r\n$4\r\nPIN",
+        b"EXPIRE a 1 NX XX\r\nEXPIRE a 1 GT LT\r\nEXPIRE a 1 LT NX\r\nEXPIRE a x NX LT\r\nEXPIRE a 1 NX y\r\n",
+        b"SET a 1\r\nEXPIRE a -1 GT\r\nEXPIRE a 0 XX\r\nEXISTS a\r\nEXPIRE a -1 LT\r\nEXISTS a\r\n",
+        b"SET a 1 EX 100\r\nEXPIRE a 50 GT\r\nTTL a\r\nEXPIRE a 200 XX GT\r\nTTL a\r\nPEXPIRE a 1000 NX\r\nPEXPIRE a 60000 XX LT\r\nTTL a\r\nEXPIRE b 1 LT\r\n",
+        b"CONFIG nonsense\r\nCLIENT nonsense x\r\nCONFIG GET maxmemory-polic?\r\nCONFIG GET DATABASE[S]\r\n",
+        b"PING\r\nPOST / HTTP/1.1\r\nPING\r\n",
+        b"X-Header: x\r\nHost: x\r\nPING\r\n",
+    ];
+    for bytes in requests {
+        let ours = all_answers(server.connect(), bytes);
+        let theirs = all_answers(redis.connect().expect("it listens"), bytes);
+        assert_eq!(ours, theirs, "{:?}", String::from_utf8_lossy(bytes));
     }
 }
