@@ -185,10 +185,16 @@ impl<A: Access> Bench<A> {
     /// The states of a segment go to the point of `set`, active.
     pub(crate) fn leave_at(&self, set: SetId, arrivals: Segment) {
         let arrivals = self.secure(arrivals);
+        self.place(set, arrivals);
+        self.let_go(arrivals);
+    }
+
+    /// The states of a segment, which is secured, are at the point of `set` from now on.
+    fn place(&self, set: SetId, arrivals: Segment) {
         for entry in self.scratch.entries(arrivals).iter().map(Entry::read) {
             self.frame.set_place(entry.slot(), set);
         }
-        self.let_go(arrivals);
+        self.frame.publish::<A>();
     }
 
     /// Takes those at the entrance that may have been woken.
@@ -206,9 +212,7 @@ impl<A: Access> Bench<A> {
     fn gather_with(&self, set: SetId, arrivals: Segment) -> Segment {
         let mut arrivals = self.secure(arrivals);
         arrivals = arrivals.going_on(false);
-        for entry in self.scratch.entries(arrivals).iter().map(Entry::read) {
-            self.frame.set_place(entry.slot(), set);
-        }
+        self.place(set, arrivals);
         if self.frame.active_set::<A>(set).is_empty() {
             return arrivals;
         }

@@ -271,7 +271,7 @@ impl Capacity {
     /// compiler.
     #[track_caller]
     pub const fn footprint<T>(&self) -> Footprint {
-        let bytes = match self.bytes(size_of::<T>(), Width::HERE) {
+        let bytes = match self.bytes(size_of::<T>() as u64, Width::HERE) {
             Ok(bytes) => bytes,
             Err(error) => panic!("{}", error.message()),
         };

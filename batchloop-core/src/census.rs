@@ -12,12 +12,15 @@ use crate::{
     frame::Frame,
     handle::Version,
     index::{NodeId, SetId, SlotId},
-    lineage::Lineage,
+    lineage::{Kin, Lineage},
     machine::Machine,
     sync::Ordering,
     trie,
     type_name::TypeName,
 };
+
+/// How often a census looks at a slot whose tenant ends meanwhile.
+const LOOKS: usize = 3;
 
 /// Prints the state in a slot if it still has this version.
 ///
@@ -94,18 +97,23 @@ impl Census {
     }
 
     fn record(self, slot: SlotId) -> Option<Record> {
+        // Where tenants follow each other so fast, some other moment would show none, too.
+        (0..LOOKS).find_map(|_| self.look(slot))
+    }
+
+    /// The record of the slot's tenant, if there is one and it stays while this looks.
+    fn look(self, slot: SlotId) -> Option<Record> {
         let Census { frame, describe } = self;
         let life = frame.life(slot);
         if !life.is_live() {
             return None;
         }
-        let lineage = Lineage {
-            frame,
-            slot: slot.bits(),
-            version: life.version(),
-        };
-        Some(Record {
-            lineage,
+        let record = Record {
+            lineage: Lineage {
+                frame,
+                slot: slot.bits(),
+                version: life.version(),
+            },
             slot,
             standing: match (life.is_parked(), life.is_notified()) {
                 (true, true) => Standing::Active,
@@ -114,9 +122,10 @@ impl Census {
             },
             set: frame.place(slot),
             events: frame.events_of(slot, life),
-            parent: lineage.parent(),
+            parent: frame.kin(slot.number()).and_then(Kin::get),
             describe,
-        })
+        };
+        frame.is_still(slot, life.version()).then_some(record)
     }
 
     /// The name of the states' type, without its path. Those of the types that it is made of may have theirs; see

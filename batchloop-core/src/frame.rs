@@ -177,6 +177,23 @@ impl Frame {
         self.life(slot).is_version(version).then_some(slot)
     }
 
+    /// Whether what was read of a tenant, after its version, was not yet another one's.
+    pub(crate) fn is_still(&self, slot: SlotId, version: usize) -> bool {
+        // ORDERING: Acquire; the partner is the fence in `settle`.
+        fence(Ordering::Acquire);
+        self.life(slot).is_version(version)
+    }
+
+    /// What a thread that reads the words of a `Local` machine may read of its slots is written, and the words of those
+    /// slots come next. The exchanges of a `Shared` machine do that by themselves.
+    #[inline(always)]
+    pub(crate) fn publish<A: Access>(&self) {
+        if !A::SHARED {
+            // ORDERING: Release; the partner is the Acquire load of a word that is stored after this.
+            fence(Ordering::Release);
+        }
+    }
+
     pub(crate) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
         FreeSet::new(self.bitmap(Bits::Free))
     }

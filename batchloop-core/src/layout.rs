@@ -29,8 +29,8 @@ impl Width {
     }
 
     /// The bytes of so many elements, if an object may have so many.
-    const fn bytes(self, count: u64, size: usize) -> Option<u64> {
-        match count.checked_mul(size as u64) {
+    const fn bytes(self, count: u64, size: u64) -> Option<u64> {
+        match count.checked_mul(size) {
             Some(bytes) if bytes <= self.most() => Some(bytes),
             _ => None,
         }
@@ -38,7 +38,7 @@ impl Width {
 
     /// The bytes of so many objects of a pointer's size.
     const fn words(self, count: u64) -> Option<u64> {
-        self.bytes(count, self.bits as usize / 8)
+        self.bytes(count, self.bits as u64 / 8)
     }
 }
 
@@ -131,12 +131,15 @@ impl Capacity {
         // A parent is three words.
         or_too_large!(width.words(3 * counts.kin), Slots);
         or_too_large!(width.words(counts.set_words), Points);
-        or_too_large!(width.bytes(counts.scratch, size_of::<Index>()), Batch);
+        or_too_large!(
+            width.bytes(counts.scratch, size_of::<Index>() as u64),
+            Batch
+        );
         Ok(counts)
     }
 
     /// The bytes of each part with states of this size, if they can be addressed together.
-    pub(crate) const fn bytes(&self, state: usize, width: Width) -> Result<Bytes, TooLarge> {
+    pub(crate) const fn bytes(&self, state: u64, width: Width) -> Result<Bytes, TooLarge> {
         let counts = match self.counts(width) {
             Ok(counts) => counts,
             Err(error) => return Err(error),
@@ -180,7 +183,7 @@ mod tests {
         assert_eq!(WIDE.most(), i64::MAX as u64);
         assert_eq!(NARROW.bytes(1 << 29, 4), None);
         assert_eq!(NARROW.bytes((1 << 29) - 1, 4), Some((1 << 31) - 4));
-        assert_eq!(WIDE.bytes(1 << 31, usize::MAX), None);
+        assert_eq!(WIDE.bytes(1 << 31, u64::MAX), None);
     }
 
     #[test]
@@ -207,7 +210,7 @@ mod tests {
         let scratch = Capacity::slots(slots).points(0).scopes(0).batch(slots);
         assert_eq!(scratch.drivers(32).counts(NARROW), Err(TooLarge::Batch));
         assert!(scratch.drivers(3).counts(NARROW).is_ok());
-        assert!(scratch.drivers(64).counts(WIDE).is_ok());
+        assert!(scratch.drivers(usize::BITS as usize).counts(WIDE).is_ok());
 
         let parents = Capacity::slots((1 << 29) - 1).points(0).scopes(0).batch(1);
         assert!(parents.counts(NARROW).is_ok());
@@ -239,7 +242,7 @@ mod tests {
             .parents(true)
             .tasks(true);
         let bytes = most.bytes(1, WIDE).expect("there is an address for each");
-        assert!(bytes.bookkeeping > 1 << 43 && bytes.bookkeeping < 1 << 50);
+        assert!(bytes.bookkeeping > 1 << 41 && bytes.bookkeeping < 1 << 50);
         assert!(most.counts(NARROW).is_err());
     }
 }

@@ -5,7 +5,7 @@ use core::{fmt, hash};
 use crate::{
     frame::Frame,
     handle::Version,
-    sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
     type_name::TypeName,
 };
 
@@ -31,12 +31,10 @@ impl Lineage {
     ///
     /// *Progress*: bounded; callable from anywhere.
     pub fn parent(self) -> Option<Lineage> {
-        let kin = self.frame.kin(self.slot as usize)?;
-        let parent = kin.get();
-        // ORDERING: the partner is the fence in `Kin::set`: if a later tenant's parent was read above, the version
-        // read below is not this state's any more.
-        fence(Ordering::Acquire);
-        if self.is_live() { parent } else { None }
+        let slot = self.frame.slot(self.slot as usize)?;
+        let parent = self.frame.kin(slot.number())?.get();
+        let is_its_own = self.frame.is_still(slot, self.version);
+        parent.filter(|_| is_its_own)
     }
 
     /// Whether this state, or one of its next `depth` ancestors, has ended: the sign of a cancellation further up.
@@ -137,8 +135,6 @@ impl Kin {
 
     /// Called by whoever is allocating the slot, before it is live.
     pub(crate) fn set(&self, parent: Option<Lineage>) {
-        // ORDERING: the partner is the fence in `Lineage::parent`.
-        fence(Ordering::Release);
         let (frame, slot, version) = match parent {
             Some(parent) => (
                 core::ptr::from_ref(parent.frame).cast_mut(),
@@ -147,13 +143,15 @@ impl Kin {
             ),
             None => (core::ptr::null_mut(), 0, 0),
         };
-        self.frame.store(frame, Ordering::Relaxed);
+        // ORDERING: Release; the partner is the Acquire load in `get`, so that the parent's machine is seen.
+        self.frame.store(frame, Ordering::Release);
         self.slot.store(slot, Ordering::Relaxed);
         self.version.store(version, Ordering::Relaxed);
     }
 
-    fn get(&self) -> Option<Lineage> {
-        let frame = self.frame.load(Ordering::Relaxed);
+    pub(crate) fn get(&self) -> Option<Lineage> {
+        // ORDERING: Acquire; the partner is the Release store in `set`.
+        let frame = self.frame.load(Ordering::Acquire);
         let slot = self.slot.load(Ordering::Relaxed);
         let version = self.version.load(Ordering::Relaxed);
         // SAFETY: R1: the pointer is null or was made from a `&'static Frame` in `set`.

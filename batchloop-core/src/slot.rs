@@ -12,7 +12,7 @@ use crate::{
     lifecycle::{Activate, Ended, Enter, Life, Refusal, Take},
     lineage::Lineage,
     shape::Offset,
-    sync::spin_loop,
+    sync::{Ordering, fence, spin_loop},
 };
 
 /// How often [`Frame::lock_waiting`] looks at a locked slot before it answers `Busy`: a few microseconds, more than a
@@ -93,10 +93,14 @@ impl Frame {
     ///
     /// R2, R4: so it is, and the payload is of the type of the machine's states.
     pub(crate) unsafe fn settle<A: Access>(&self, slot: SlotId, parent: Option<Lineage>) -> usize {
+        // ORDERING: Release; the partner is the fence in `is_still`: where what is written below is read, the word is not
+        // the last tenant's any more.
+        fence(Ordering::Release);
         if let Some(kin) = self.kin(slot.number()) {
             kin.set(parent);
         }
         self.set_place(slot, SetId::ENTRANCE);
+        self.publish::<A>();
         let version = self.transition::<A, _>(slot, |life| {
             let next = life.allocate(self.limit);
             (next, next.version())

@@ -9,6 +9,7 @@
 //! count that is never reached; two holders of one state show as a race on the payload's witness.
 #![cfg(loom)]
 
+mod census;
 mod completion;
 mod machines;
 mod slabs;
