@@ -31,6 +31,8 @@ pub trait Access: sealed::Sealed + 'static {
     fn set(word: &Word, bits: usize) -> usize;
     #[doc(hidden)]
     fn clear(word: &Word, bits: usize) -> usize;
+    #[doc(hidden)]
+    fn add(word: &Word, value: usize) -> usize;
 }
 
 /// A word of a machine's bookkeeping, in storage that the caller supplies.
@@ -87,6 +89,13 @@ impl Access for Local {
         word.0.store(old & !bits, Ordering::Relaxed);
         old
     }
+
+    #[inline(always)]
+    fn add(word: &Word, value: usize) -> usize {
+        let old = word.0.load(Ordering::Relaxed);
+        word.0.store(old.wrapping_add(value), Ordering::Relaxed);
+        old
+    }
 }
 
 // ORDERING: every read-modify-write is AcqRel. Its partner is the previous read-modify-write of the same word: what
@@ -118,6 +127,11 @@ impl Access for Shared {
     #[inline(always)]
     fn clear(word: &Word, bits: usize) -> usize {
         word.0.fetch_and(!bits, Ordering::AcqRel)
+    }
+
+    #[inline(always)]
+    fn add(word: &Word, value: usize) -> usize {
+        word.0.fetch_add(value, Ordering::AcqRel)
     }
 }
 

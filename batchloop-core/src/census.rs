@@ -14,7 +14,6 @@ use crate::{
     index::{NodeId, SetId, SlotId},
     lineage::{Kin, Lineage},
     machine::Machine,
-    sync::Ordering,
     trie,
     type_name::TypeName,
 };
@@ -140,9 +139,10 @@ impl Census {
     }
 
     /// How many slots have a state or are reserved for one.
+    ///
+    /// *Progress*: one load, however many slots there are.
     pub fn live(self) -> usize {
-        let used = self.frame.free_set::<Shared>().used();
-        used.saturating_sub(self.frame.retired.load(Ordering::Relaxed))
+        self.frame.live()
     }
 
     /// How many slots there are.

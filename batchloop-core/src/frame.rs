@@ -72,6 +72,8 @@ pub(crate) struct Frame {
     pub(crate) limit: VersionLimit,
     /// Whether somebody has seen every slot in use since the last one was given back.
     pub(crate) starved: Word,
+    /// How many slots have a state or are reserved for one.
+    pub(crate) live: Word,
     pub(crate) retired: AtomicUsize,
     /// A bit for each driver that exists.
     pub(crate) drivers: AtomicUsize,
@@ -318,17 +320,30 @@ impl Frame {
     /// Takes the lowest free slot.
     pub(crate) fn reserve<A: Access>(&self) -> Option<SlotId> {
         let free = self.free_set::<A>();
-        if let Some(slot) = free.reserve() {
-            return Some(slot);
-        }
-        self.watch_for_room::<A>();
-        if A::SHARED { free.reserve() } else { None }
+        let slot = free.reserve().or_else(|| {
+            self.watch_for_room::<A>();
+            if A::SHARED { free.reserve() } else { None }
+        })?;
+        A::add(&self.live, 1);
+        Some(slot)
+    }
+
+    /// How many slots have a state or are reserved for one. Each is counted after its bit is set, and no more before its
+    /// bit is cleared, so there are never more than slots, and never fewer than none.
+    pub(crate) fn live(&self) -> usize {
+        self.live.get()
     }
 
     /// Gives a slot back, and counts a change if somebody is waiting for one.
     pub(crate) fn give_back<A: Access>(&self, slot: SlotId) {
+        self.count_down::<A>();
         self.free_set::<A>().give_back(slot);
         self.tell_of_room::<A>();
+    }
+
+    /// Before `tell_of_room`: what it wakes looks at the count.
+    fn count_down<A: Access>(&self) {
+        A::add(&self.live, usize::MAX);
     }
 
     /// A slot more is free, or a state less lives: counts a change if something waits for either.
@@ -349,6 +364,7 @@ impl Frame {
             Wrap::Reuse => self.give_back::<A>(slot),
             Wrap::Retire => {
                 self.retired.fetch_add(1, Ordering::Relaxed);
+                self.count_down::<A>();
                 self.tell_of_room::<A>();
             }
         }

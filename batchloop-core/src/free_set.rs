@@ -110,12 +110,6 @@ impl<'a, A: Access> FreeSet<'a, A> {
         }
         None
     }
-
-    /// How many slots are in use. Looks at every leaf.
-    pub(crate) fn used(&self) -> usize {
-        let count = |word: &crate::access::Word| word.get().count_ones() as usize;
-        self.bitmap.leaves().iter().map(count).sum()
-    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -14,7 +14,6 @@ use crate::{
     index::SlotId,
     lifecycle::Refusal,
     lineage::Lineage,
-    sync::Ordering,
     turn::Driver,
     workload::{Workload, Workloads},
 };
@@ -250,10 +249,11 @@ impl<T, A: Access> Machine<T, A> {
         }
     }
 
-    /// How many slots have a state or are reserved for one. Looks at a word for each 64 (or 32) slots.
+    /// How many slots have a state or are reserved for one.
+    ///
+    /// *Progress*: one load, however many slots there are.
     pub fn live(&self) -> usize {
-        let used = self.frame.free_set::<A>().used();
-        used.saturating_sub(self.frame.retired.load(Ordering::Relaxed))
+        self.frame.live()
     }
 
     /// How many slots there are.

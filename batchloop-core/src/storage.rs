@@ -176,6 +176,7 @@ impl<T: 'static> Parts<T> {
             growth: Growth::new(),
             limit: VersionLimit::of_bits(capacity.version_bits),
             starved: Word(AtomicUsize::new(0)),
+            live: Word(AtomicUsize::new(0)),
             retired: AtomicUsize::new(0),
             drivers: AtomicUsize::new(0),
             parents: self.kin,

@@ -66,3 +66,59 @@ fn a_new_state_is_not_overlooked() {
         assert_eq!(machine.live(), 0);
     });
 }
+
+/// What waits until nothing lives sees that it is so, or is rung for.
+fn the_end_of_the_last_state_is_not_slept_through(wrap: Wrap) {
+    loom::model(move || {
+        let capacity = Capacity::slots(2).points(0).scopes(0);
+        let machine: Machine<u32, Shared> = Machine::heap(capacity.version_bits(1).wrap(wrap));
+        let last = machine.allocate(1).unwrap();
+        let other = thread::spawn(move || machine.release(last).unwrap());
+        let before = machine.counter().snapshot();
+        machine.ring_when_freed();
+        let is_over = machine.live() == 0;
+        other.join().unwrap();
+        assert!(is_over || machine.counter().moved_since(before));
+        assert_eq!(machine.live(), 0);
+    });
+}
+
+#[test]
+fn the_end_of_the_last_state_is_not_slept_through_where_its_slot_is_used_again() {
+    the_end_of_the_last_state_is_not_slept_through(Wrap::Reuse);
+}
+
+#[test]
+fn the_end_of_the_last_state_is_not_slept_through_where_its_slot_is_retired() {
+    the_end_of_the_last_state_is_not_slept_through(Wrap::Retire);
+}
+
+#[test]
+fn no_more_live_than_there_are_slots_and_no_fewer_than_none() {
+    loom::model(|| {
+        let machine: Machine<u32, Shared> = Machine::heap(Capacity::slots(1).points(0).scopes(0));
+        let first = machine.allocate(1).unwrap();
+        let other = thread::spawn(move || {
+            machine.release(first).unwrap();
+            machine.allocate(2).is_ok()
+        });
+        let ours = machine.allocate(3).is_ok();
+        assert!(machine.live() <= 1);
+        let theirs = other.join().unwrap();
+        assert!(ours != theirs, "there is one slot");
+        assert_eq!(machine.live(), 1);
+    });
+}
+
+#[test]
+fn one_of_two_threads_gets_the_only_driver() {
+    loom::model(|| {
+        let machine: Machine<u32, Shared> = Machine::heap(Capacity::slots(1).points(0).scopes(0));
+        let other = thread::spawn(move || machine.driver());
+        let ours = machine.driver();
+        let theirs = other.join().unwrap();
+        assert!(ours.is_ok() != theirs.is_ok(), "there is one");
+        drop((ours, theirs));
+        assert!(machine.driver().is_ok());
+    });
+}
