@@ -96,7 +96,7 @@ fn a_failure_is_of_one_job_alone() {
     ];
     let url = format!("http://{address}/{{}}");
     let output = run_lines(
-        &["--stdin", "--url", &url, "--timeout", "1"],
+        &["--stdin", "--url", &url, "--timeout", "5"],
         names.join("\n"),
     );
     let expected = [

@@ -133,7 +133,7 @@ fn an_upstream_that_never_answers_has_its_time() {
 
 #[test]
 fn a_pair_in_which_nothing_moves_has_its_time() {
-    let (listener, proxy) = proxy(&["--slots", "1", "--idle", "0.5"]);
+    let (listener, proxy) = proxy(&["--slots", "1", "--idle", "3"]);
     let (client, upstream) = pair(&proxy, &listener);
     assert_reset(&client);
     assert_reset(&upstream);
@@ -143,7 +143,7 @@ fn a_pair_in_which_nothing_moves_has_its_time() {
     for _ in 0..8 {
         send(&upstream, "tick");
         assert_eq!(receive(&client, 4), b"tick");
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(500));
     }
     assert_reset(&client);
     assert_reset(&upstream);
@@ -160,7 +160,7 @@ fn a_pair_in_which_nothing_moves_has_its_time() {
 
 #[test]
 fn a_reader_that_never_reads_has_its_time() {
-    let (listener, proxy) = proxy(&["--slots", "1", "--idle", "1"]);
+    let (listener, proxy) = proxy(&["--slots", "1", "--idle", "4"]);
     for client_reads in [true, false] {
         let (client, upstream) = pair(&proxy, &listener);
         let (reads, never_reads) = match client_reads {
