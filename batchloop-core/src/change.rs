@@ -201,8 +201,15 @@ impl ChangeCounter {
     /// Rings the bell if a driver sleeps or is about to.
     #[inline]
     fn ring_for_sleepers(&self) {
-        if self.sleepers.load(Ordering::Relaxed) != 0
-            && self.state.load(Ordering::Relaxed) != OWED
+        if self.sleepers.load(Ordering::Relaxed) != 0 {
+            self.ring_unless_owed();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ring_unless_owed(&self) {
+        if self.state.load(Ordering::Relaxed) != OWED
             && let Some(bell) = self.bell()
         {
             self.ring_bell(bell);

@@ -10,7 +10,7 @@ use crate::{
     error::{Fault, Mismatch, Site},
     index::NodeId,
     point::ProgramPoint,
-    shape::Path,
+    shape::{Path, Shape},
     trie::{self, Binding, Visited, points_exhausted},
 };
 
@@ -112,8 +112,7 @@ impl<'t, A: Access> Context<'t, A> {
             Binding::To(set, bound) => (set, bound),
             Binding::Nothing => return arriving,
             Binding::NoRoom => {
-                let at = Site::stage(point);
-                self.bench.report(points_exhausted(frame, at));
+                self.report_no_room(point);
                 return self.none();
             }
         };
@@ -122,15 +121,36 @@ impl<'t, A: Access> Context<'t, A> {
             None => frame.path_to::<U>(bound),
         };
         let Some(path) = path else {
-            self.bench.report(Fault::Mismatch(Mismatch {
-                at: Some(Site::stage(point)),
-                expected: frame.shape_name(bound),
-                found: shape.map_or_else(type_name::<U>, |shape| frame.shape_name(shape)),
-            }));
+            self.report_mismatch(point, bound, shape, type_name::<U>);
             return self.none();
         };
         let segment = self.bench.gather(set, point, arriving.into_segment());
         Batch::new(self.bench, segment, path)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_no_room(&self, point: &'static ProgramPoint) {
+        let at = Site::stage(point);
+        self.bench.report(points_exhausted(self.bench.frame, at));
+    }
+
+    /// A batch of this shape, or of a type that says no more, has come to a point of another one.
+    #[cold]
+    #[inline(never)]
+    fn report_mismatch(
+        &self,
+        point: &'static ProgramPoint,
+        bound: Shape,
+        found: Option<Shape>,
+        name: fn() -> &'static str,
+    ) {
+        let frame = self.bench.frame;
+        self.bench.report(Fault::Mismatch(Mismatch {
+            at: Some(Site::stage(point)),
+            expected: frame.shape_name(bound),
+            found: found.map_or_else(name, |shape| frame.shape_name(shape)),
+        }));
     }
 
     /// Runs `body` one level deeper in the abstract call stack.

@@ -335,6 +335,7 @@ impl Scratch {
 
     /// Merges the two ascending runs of a segment, if there is room above to hold the second meanwhile. Where there
     /// is none they stay as they are: the order is for the cache, and nothing else depends on it.
+    #[inline(never)]
     fn order(&self, segment: Segment, first: usize) {
         let cells = self.entries(segment);
         let Some((low, high)) = cells.split_at_checked(first) else {

@@ -247,13 +247,20 @@ impl Frame {
 
     /// The path of this shape, if it leads to a `U`.
     pub(crate) fn path_to<U: 'static>(&self, shape: Shape) -> Option<Path<U>> {
-        let last = self.last_field(shape);
-        let found = last.map_or(self.state.id, |(field, _)| field.field);
-        (found == TypeId::of::<U>()).then(|| Path {
+        let bytes = self.offset_to(shape, TypeId::of::<U>())?;
+        Some(Path {
             shape,
             // SAFETY: R6: the types are the same.
-            offset: unsafe { Offset::new(self.offset_of(shape)) },
+            offset: unsafe { Offset::new(bytes) },
         })
+    }
+
+    /// How far into the state the shape leads, if it leads to this type. Compiled once for all types.
+    #[inline(never)]
+    fn offset_to(&self, shape: Shape, wanted: TypeId) -> Option<u32> {
+        let last = self.last_field(shape);
+        let found = last.map_or(self.state.id, |(field, _)| field.field);
+        (found == wanted).then(|| self.offset_of(shape))
     }
 
     fn offset_of(&self, mut shape: Shape) -> u32 {

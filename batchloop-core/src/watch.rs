@@ -39,6 +39,7 @@ impl Frame {
     }
 
     /// Rings for the owner's changes that were counted quietly.
+    #[inline(never)]
     pub(crate) fn ring_for_own(&self) {
         self.counter.0.ring_for_own();
         for shard in self.shards {
@@ -178,10 +179,16 @@ impl Watch {
     /// Takes the present as the new past: a turn starts.
     pub(crate) fn renew(&mut self) {
         if self.unfinished {
-            self.each_bell(&mut ChangeCounter::make_up);
+            self.make_up();
         }
         self.since = self.now();
         self.unfinished = true;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_up(&self) {
+        self.each_bell(&mut ChangeCounter::make_up);
     }
 
     /// The turn came to its end. Answers whether another one is due.
