@@ -33,6 +33,8 @@ pub(crate) struct Bench<A> {
     pub(crate) backlog: Cell<bool>,
     pub(crate) stop: Cell<bool>,
     fault: OnceCell<Fault>,
+    /// What tells this turn from all others of the machine. 0 until something asks.
+    number: Cell<usize>,
     access: PhantomData<A>,
 }
 
@@ -46,8 +48,22 @@ impl<A: Access> Bench<A> {
             backlog: Cell::new(false),
             stop: Cell::new(false),
             fault: OnceCell::new(),
+            number: Cell::new(0),
             access: PhantomData,
         }
+    }
+
+    /// What tells this turn from all others of the machine.
+    pub(crate) fn number(&self) -> usize {
+        while self.number.get() == 0 {
+            self.number.set(self.frame.number_turn());
+        }
+        self.number.get()
+    }
+
+    /// Whether this turn has this number.
+    pub(crate) fn has_number(&self, number: usize) -> bool {
+        self.number.get() == number
     }
 
     /// Remembers the first fault of the turn.

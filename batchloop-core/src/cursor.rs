@@ -49,6 +49,11 @@ impl Cursor {
         self.parent == other.parent
     }
 
+    /// Whether it is in the scope that the other one has visited last, or nowhere.
+    pub(crate) fn is_inside(&self, outer: &Cursor) -> bool {
+        self.parent.is_none_or(|parent| parent == outer.last)
+    }
+
     /// What it is below of: `None` for nowhere.
     pub(crate) fn scope<'f>(&self, frame: &'f Frame) -> Option<&'f Node> {
         self.parent.map(|parent| frame.node(parent))

@@ -75,6 +75,8 @@ pub(crate) struct Frame {
     /// How many slots have a state or are reserved for one.
     pub(crate) live: Word,
     pub(crate) retired: AtomicUsize,
+    /// Turns that have a number.
+    pub(crate) turns: AtomicUsize,
     /// A bit for each driver that exists.
     pub(crate) drivers: AtomicUsize,
     pub(crate) parents: &'static [Kin],
@@ -109,6 +111,13 @@ impl Frame {
 
     pub(crate) fn state_type(&self) -> TypeName {
         TypeName::new(self.state.name)
+    }
+
+    /// A number for a turn. It is another one's only after as many as a word can count.
+    #[cold]
+    pub(crate) fn number_turn(&self) -> usize {
+        // ORDERING: Relaxed; the numbers are compared only.
+        self.turns.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
     /// The slot of this number, if there is one.

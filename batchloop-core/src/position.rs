@@ -1,6 +1,6 @@
 //! A context as plain data, so that it can be kept beside the stack.
 
-use core::fmt;
+use core::{fmt, marker::PhantomData};
 
 use crate::{
     access::Access,
@@ -17,14 +17,16 @@ use crate::{
 /// Where a run of the entry point stands, without the turn: what thread-local storage can hold, so that functions deep
 /// below the entry point need no [`Context`] argument. `batchloop_std::scope` does that.
 ///
-/// It has no access to anything. The turn comes with the batch that is brought to a [`stage`](Self::stage), and
-/// the two are compared: a batch of another turn or machine is [`Fault::OutOfScope`]. So a position may be kept as
-/// long as one likes, without harm.
+/// It has no access to the turn, which comes with the batch that is brought to a [`stage`](Self::stage). The two are
+/// compared: a batch of another turn, an earlier or later one of the same driver too, or of another machine is
+/// [`Fault::OutOfScope`]. So a position may be kept as long as one likes, without harm.
 #[derive(Clone, Copy)]
 pub struct Position {
     frame: &'static Frame,
-    /// Compared only.
-    bench: *const (),
+    /// That of the turn. A turn whose position nobody has asked for has none.
+    turn: usize,
+    /// It stays on its thread, as the turn does.
+    thread: PhantomData<*const ()>,
     cursor: Cursor,
     fault: Option<Fault>,
 }
@@ -34,14 +36,15 @@ impl<'t, A: Access> Context<'t, A> {
     pub fn position(&self) -> Position {
         Position {
             frame: self.bench.frame,
-            bench: identity(self.bench),
+            turn: self.bench.number(),
+            thread: PhantomData,
             cursor: self.cursor,
             fault: None,
         }
     }
 
-    /// Goes on from where the position that was taken from this context has come to. One of another turn is
-    /// [`Fault::Elsewhere`], and changes nothing.
+    /// Goes on from where the position that was taken from this context has come to. One of another turn or of another scope
+    /// is [`Fault::Elsewhere`], and changes nothing.
     pub fn resume(&mut self, position: Position) {
         if !position.is_of(self.bench) || !position.cursor.is_below_the_same(&self.cursor) {
             self.bench.report(Fault::Elsewhere);
@@ -56,8 +59,7 @@ impl<'t, A: Access> Context<'t, A> {
 
 impl Position {
     fn is_of<A: Access>(&self, bench: &Bench<A>) -> bool {
-        // The address alone could be that of a later turn of another machine.
-        core::ptr::eq(self.bench, identity(bench)) && core::ptr::eq(self.frame, bench.frame)
+        core::ptr::eq(self.frame, bench.frame) && bench.has_number(self.turn)
     }
 
     /// As [`Context::stage`]. The turn is that of the batch, which may be empty.
@@ -90,17 +92,17 @@ impl Position {
         }
     }
 
-    /// Leaves the level that [`enter`](Self::enter) began.
+    /// Leaves the level that [`enter`](Self::enter) began last. Where it has begun another one than `inner` is at, that is
+    /// [`Fault::Elsewhere`], which the turn hears of by [`Context::resume`].
     pub fn leave(&mut self, inner: Position) {
-        if core::ptr::eq(self.frame, inner.frame) {
-            inner.cursor.leave(self.frame);
+        let is_of_the_same = core::ptr::eq(self.frame, inner.frame) && self.turn == inner.turn;
+        if !is_of_the_same || !inner.cursor.is_inside(&self.cursor) {
+            self.fault = self.fault.or(Some(Fault::Elsewhere));
+            return;
         }
+        inner.cursor.leave(self.frame);
         self.fault = self.fault.or(inner.fault);
     }
-}
-
-fn identity<A: Access>(bench: &Bench<A>) -> *const () {
-    core::ptr::from_ref(bench).cast()
 }
 
 impl<'t, U, A: Access> Batch<'t, U, A> {

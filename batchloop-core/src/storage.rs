@@ -178,6 +178,7 @@ impl<T: 'static> Parts<T> {
             starved: Word(AtomicUsize::new(0)),
             live: Word(AtomicUsize::new(0)),
             retired: AtomicUsize::new(0),
+            turns: AtomicUsize::new(0),
             drivers: AtomicUsize::new(0),
             parents: self.kin,
             tasks: self.tasks,
