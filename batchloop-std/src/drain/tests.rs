@@ -68,6 +68,9 @@ fn a_change_since_the_turn_of_any_of_them_holds_it() {
     fixture.machine.counter().ring();
     fixture.turn(1);
     assert!(!fixture.rest(1, false), "the first has not looked since");
+    // Where nothing lives, a slot that is given back is no news.
+    drop(fixture.machine.reserve());
+    assert!(!fixture.drivers[1].watch().is_due());
     fixture.turn(0);
     assert!(fixture.rest(0, false));
 }
