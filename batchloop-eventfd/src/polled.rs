@@ -28,3 +28,32 @@ impl Add for Polled {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_waits_bring_what_both_did() {
+        let first = Polled {
+            delivered: 1,
+            stale: 2,
+            producers: 3,
+            rung: true,
+        };
+        let second = Polled {
+            delivered: 10,
+            stale: 20,
+            producers: 30,
+            rung: false,
+        };
+        let both = Polled {
+            delivered: 11,
+            stale: 22,
+            producers: 33,
+            rung: true,
+        };
+        assert_eq!((first + second, second + first), (both, both));
+        assert!((first + first).rung && !(second + second).rung);
+    }
+}

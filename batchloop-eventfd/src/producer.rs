@@ -51,3 +51,27 @@ impl Producers {
             .is_some()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_one_that_is_left_goes_to_the_next_one_and_no_other() {
+        let mut producers = Producers::default();
+        let (first, one) = producers.add();
+        let (second, two) = producers.add();
+        assert_eq!((first, second), (0, 1));
+        assert!(producers.make_ready(second));
+        assert!(two.is_ready() && !one.is_ready());
+        let clone = one.clone();
+        drop(one);
+        assert_eq!(producers.add().0, 2, "a clone of the first is held");
+        assert!(producers.make_ready(first) && clone.is_ready());
+        drop(clone);
+        let (again, three) = producers.add();
+        assert_eq!(again, first);
+        assert!(!three.is_ready(), "it was the other one that was ready");
+        assert!(!producers.make_ready(3), "there is none");
+    }
+}
