@@ -121,7 +121,7 @@ impl<'t, A: Access> Context<'t, A> {
             None => frame.path_to::<U>(bound),
         };
         let Some(path) = path else {
-            self.report_mismatch(point, bound, shape, type_name::<U>);
+            self.report_mismatch(point, bound, shape, type_name::<U>());
             return self.none();
         };
         let segment = self.bench.gather(set, point, arriving.into_segment());
@@ -143,13 +143,13 @@ impl<'t, A: Access> Context<'t, A> {
         point: &'static ProgramPoint,
         bound: Shape,
         found: Option<Shape>,
-        name: fn() -> &'static str,
+        name: &'static str,
     ) {
         let frame = self.bench.frame;
         self.bench.report(Fault::Mismatch(Mismatch {
             at: Some(Site::stage(point)),
             expected: frame.shape_name(bound),
-            found: found.map_or_else(name, |shape| frame.shape_name(shape)),
+            found: found.map_or(name, |shape| frame.shape_name(shape)),
         }));
     }
 
