@@ -29,6 +29,8 @@ impl Lineage {
 
     /// The parent that the state was given, if it lives and has one. The parent itself may have ended.
     ///
+    /// A way up need not end: two reservations can name each other. Take so many steps at most as the program has levels.
+    ///
     /// *Progress*: bounded; callable from anywhere.
     pub fn parent(self) -> Option<Lineage> {
         let slot = self.frame.slot(self.slot as usize)?;

@@ -117,7 +117,7 @@ impl SystemDump {
     }
 }
 
-/// The records as a tree from the top: depths and indices.
+/// The records as a tree from the top: depths and indices. Each comes once, even if parents go round in a circle.
 #[allow(
     clippy::mutable_key_type,
     reason = "what is hashed of a lineage is an address and two numbers, which do not change"
@@ -128,22 +128,62 @@ fn by_parent(records: &[(&str, Record)]) -> Vec<(usize, usize)> {
         .enumerate()
         .map(|(index, (_, record))| (record.lineage(), index))
         .collect();
-    let parent = |record: &Record| known.get(&record.parent()?).copied();
-    let mut children = vec![Vec::new(); records.len()];
-    let mut pending = Vec::new();
-    for (index, (_, record)) in records.iter().enumerate().rev() {
-        match parent(record) {
-            Some(parent) => children[parent].push(index),
-            None => pending.push((0, index)),
+    let parents: Vec<Option<usize>> = records
+        .iter()
+        .map(|(_, record)| known.get(&record.parent()?).copied())
+        .collect();
+    tree(&parents)
+}
+
+/// Depths and numbers of what has these parents, in the order of the numbers: first what has none, with all below it, then
+/// each circle from its lowest number.
+fn tree(parents: &[Option<usize>]) -> Vec<(usize, usize)> {
+    let mut children = vec![Vec::new(); parents.len()];
+    for (child, parent) in parents.iter().enumerate().rev() {
+        if let Some(parent) = *parent {
+            children[parent].push(child);
         }
     }
-    let mut tree = Vec::with_capacity(records.len());
-    while let Some((depth, index)) = pending.pop() {
-        tree.push((depth, index));
-        // The last comes out first, and they lie in reverse.
-        pending.extend(children[index].iter().map(|&child| (depth + 1, child)));
+    let tops = (0..parents.len()).filter(|&index| parents[index].is_none());
+    let mut tree = Vec::with_capacity(parents.len());
+    let mut is_listed = vec![false; parents.len()];
+    // In a circle, or below one, is what no top leads to.
+    for top in tops.chain(lowest_of_circles(parents)) {
+        let mut pending = vec![(0, top)];
+        while let Some((depth, index)) = pending.pop() {
+            if !std::mem::replace(&mut is_listed[index], true) {
+                tree.push((depth, index));
+                // The last comes out first, and they lie in reverse.
+                pending.extend(children[index].iter().map(|&child| (depth + 1, child)));
+            }
+        }
     }
     tree
+}
+
+/// The lowest number of each circle of parents.
+fn lowest_of_circles(parents: &[Option<usize>]) -> Vec<usize> {
+    // From where each was come to first; a way up that ends at one of its own has been round.
+    let mut seen_from = vec![None; parents.len()];
+    let mut lowest = Vec::new();
+    for start in 0..parents.len() {
+        let mut next = Some(start);
+        while let Some(index) = next.filter(|&index| seen_from[index].is_none()) {
+            seen_from[index] = Some(start);
+            next = parents[index];
+        }
+        if let Some(first) = next.filter(|&index| seen_from[index] == Some(start)) {
+            let mut low = first;
+            let mut at = parents[first];
+            while let Some(index) = at.filter(|&index| index != first) {
+                low = low.min(index);
+                at = parents[index];
+            }
+            lowest.push(low);
+        }
+    }
+    lowest.sort_unstable();
+    lowest
 }
 
 impl StateDump {
@@ -268,5 +308,51 @@ impl fmt::Display for ParentDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ended = if self.is_live { "" } else { " (ended)" };
         write!(f, "{}#{}{}{ended}", self.machine, self.slot, self.version)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Whatever the parents of five states are: each is listed once, below its parent, and at the top only if it has none or
+    /// is the lowest in a circle.
+    #[test]
+    fn each_number_is_listed_once_below_its_parent() {
+        const N: usize = 5;
+        for mut code in 0..(N + 1).pow(N as u32) {
+            let parents: [Option<usize>; N] = std::array::from_fn(|_| {
+                let digit = code % (N + 1);
+                code /= N + 1;
+                digit.checked_sub(1)
+            });
+            let tree = tree(&parents);
+            let mut listed: Vec<usize> = tree.iter().map(|&(_, index)| index).collect();
+            listed.sort_unstable();
+            assert!(listed.into_iter().eq(0..N), "{parents:?}: {tree:?}");
+            let mut above: Vec<usize> = Vec::new();
+            for &(depth, index) in &tree {
+                above.truncate(depth);
+                match above.last() {
+                    Some(&parent) => assert_eq!(parents[index], Some(parent), "{parents:?}"),
+                    None => assert!(is_top(&parents, index), "{parents:?}: {tree:?}"),
+                }
+                above.push(index);
+            }
+        }
+    }
+
+    fn is_top(parents: &[Option<usize>], index: usize) -> bool {
+        let mut at = parents[index];
+        for _ in 0..parents.len() {
+            match at {
+                // A lower one of the same circle would be the top.
+                Some(above) if above == index => return true,
+                Some(above) if above < index => return false,
+                Some(above) => at = parents[above],
+                None => return parents[index].is_none(),
+            }
+        }
+        false
     }
 }

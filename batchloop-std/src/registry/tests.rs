@@ -7,6 +7,7 @@ use batchloop_core::{Capacity, Events, Machine, Shared, Step, Turn, point};
 
 use super::*;
 use crate::Parking;
+use batchloop_core::Lineage;
 
 #[test]
 fn names_are_taken_until_the_registration_is_dropped() {
@@ -84,6 +85,67 @@ fn a_parent_of_no_registered_machine_is_named_by_its_type() {
     let dump = registry.dump();
     let parent = dump.states[0].parent.as_ref().unwrap();
     assert_eq!(parent.to_string(), "i16#0v1");
+}
+
+/// Each state in a circle of parents, and what hangs below it.
+fn circle<const N: usize>(machines: [Machine<&'static str>; 2]) -> [Lineage; N] {
+    let reserved: [_; N] = std::array::from_fn(|at| machines[at % 2].reserve().unwrap());
+    let states: [Lineage; N] =
+        std::array::from_fn(|at| machines[at % 2].lineage(reserved[at].handle()));
+    for (at, reservation) in reserved.into_iter().enumerate() {
+        let parent = states[(at + 1) % N];
+        assert!(reservation.commit_child("round", parent).is_ok());
+    }
+    states
+}
+
+fn family() -> Machine<&'static str> {
+    Machine::heap(Capacity::slots(8).parents(true))
+}
+
+fn each_is_listed_once<const N: usize>(one: Machine<&'static str>, other: Machine<&'static str>) {
+    let before = one.allocate("before").unwrap();
+    let states = circle::<N>([one, other]);
+    let below = other.allocate_child("below", states[0]).unwrap();
+    other
+        .allocate_child("further below", other.lineage(below))
+        .unwrap();
+    one.allocate_child("elsewhere", one.lineage(before))
+        .unwrap();
+    let registry = Registry::new();
+    let _one = registry.register("one", one).unwrap();
+    let _other = registry.register("other", other).unwrap();
+    let dump = registry.dump();
+    let mut listed: Vec<(&str, usize)> = dump
+        .states
+        .iter()
+        .map(|state| (state.machine.as_str(), state.slot))
+        .collect();
+    assert_eq!(listed.len(), one.live() + other.live(), "{dump}");
+    listed.sort_unstable();
+    listed.dedup();
+    assert_eq!(listed.len(), N + 4, "{dump}");
+    let tops: Vec<_> = dump
+        .states
+        .iter()
+        .filter(|state| state.depth == 0)
+        .collect();
+    assert_eq!(tops.len(), 2, "{dump}");
+    assert!(
+        tops[0].parent.is_none() && tops[1].parent.is_some(),
+        "{dump}"
+    );
+    // The circle shows: what comes first in it is the child of one below it.
+    assert!(tops[1].to_string().contains("child of"), "{dump}");
+    assert!(!states[0].is_orphan(1000));
+}
+
+#[test]
+fn each_state_is_listed_once_even_if_parents_go_round() {
+    each_is_listed_once::<1>(family(), family());
+    each_is_listed_once::<2>(family(), family());
+    each_is_listed_once::<3>(family(), family());
+    each_is_listed_once::<5>(family(), family());
 }
 
 #[cfg(feature = "serde")]
