@@ -64,6 +64,7 @@ impl Client {
     }
 
     /// How much memory it has, beside its slot and the places of a few words.
+    #[inline]
     fn size(&self) -> usize {
         let nothing = self.input.capacity() | self.owed.capacity() == 0;
         if nothing && self.job.is_none() && self.request.is_small() {
@@ -79,6 +80,7 @@ impl Client {
     }
 
     /// Counts what it has.
+    #[inline]
     pub(crate) fn count(&mut self, memory: &mut Memory) {
         let size = self.size();
         memory.hold(&mut self.held, size);
@@ -144,15 +146,20 @@ impl Client {
     /// # Errors
     ///
     /// The connection is at its end, or there is no memory for what does not go.
+    #[inline]
     pub(crate) fn answer(&mut self, replies: &mut Vec<u8>, memory: &Memory) -> io::Result<()> {
         let sent = match self.owed.is_empty() {
             true => self.stream.send(replies)?,
             false => 0,
         };
-        let rest = replies.len() - sent;
-        if rest == 0 {
-            return Ok(());
+        match replies.len() == sent {
+            true => Ok(()),
+            false => self.owe(replies, sent, memory),
         }
+    }
+
+    fn owe(&mut self, replies: &mut Vec<u8>, sent: usize, memory: &Memory) -> io::Result<()> {
+        let rest = replies.len() - sent;
         let is_long = rest > COPIED && self.owed.is_empty();
         let kept = if is_long { replies.len() } else { rest };
         if !self.may_keep(kept + self.sending, memory) {

@@ -121,6 +121,10 @@ impl Request {
 
     /// How many words there are, as the first line says.
     fn count(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+        if let Some((count, end)) = short_number(bytes, 1) {
+            self.at = end;
+            return Ok(Some(count));
+        }
         match self.number(bytes, 1, Malformed::LongCount)? {
             None => Ok(None),
             Some((Some(count), end)) if count <= WORDS => {
@@ -137,6 +141,9 @@ impl Request {
             None => return Ok(None),
             Some(b'$') => {}
             Some(found) => return Err(Malformed::NoLength(*found)),
+        }
+        if let Some(short) = short_number(bytes, at + 1) {
+            return Ok(Some(short));
         }
         match self.number(bytes, at + 1, Malformed::LongLength)? {
             None => Ok(None),
@@ -192,25 +199,7 @@ impl Request {
     }
 
     /// A number and its line's end, from `start`; and where the next line starts.
-    #[inline]
     fn number(
-        &mut self,
-        bytes: &[u8],
-        start: usize,
-        too_long: Malformed,
-    ) -> Result<Option<(Option<i64>, usize)>, Malformed> {
-        // Nearly all numbers are short.
-        match bytes.get(start..).unwrap_or(&[]) {
-            [one @ b'0'..=b'9', b'\r', _, ..] => Ok(Some((Some(i64::from(one - b'0')), start + 3))),
-            [ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', _, ..] => {
-                let number = 10 * i64::from(ten - b'0') + i64::from(one - b'0');
-                Ok(Some((Some(number), start + 4)))
-            }
-            _ => self.long_number(bytes, start, too_long),
-        }
-    }
-
-    fn long_number(
         &mut self,
         bytes: &[u8],
         start: usize,
@@ -334,6 +323,19 @@ impl<'r> Words<'r> {
         let places = places.get(first..).unwrap_or(&[]);
         let bytes_of = move |(start, end): &(u32, u32)| &bytes[*start as usize..*end as usize];
         places.iter().map(bytes_of)
+    }
+}
+
+/// The same as [`Request::number`], for nearly all numbers: those of one digit or two.
+#[inline]
+fn short_number(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
+    match bytes.get(start..)? {
+        [one @ b'0'..=b'9', b'\r', _, ..] => Some((usize::from(one - b'0'), start + 3)),
+        [ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', _, ..] => {
+            let number = 10 * usize::from(ten - b'0') + usize::from(one - b'0');
+            Some((number, start + 4))
+        }
+        _ => None,
     }
 }
 

@@ -357,10 +357,9 @@ impl Store {
 
     /// Forgets everything. Its memory is given back later, by [`sweep`](Self::sweep).
     pub(crate) fn clear(&mut self) {
-        let table = mem::replace(&mut self.table, Table::new());
         let times = mem::take(&mut self.times);
         self.rubbish.times.push(times);
-        for part in table.into_parts() {
+        for part in self.table.clear() {
             self.rubbish.cost += part.cost();
             self.rubbish.parts.push(part);
         }

@@ -86,11 +86,15 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new() -> Self {
+        Table::with_hasher(DefaultHashBuilder::default())
+    }
+
+    fn with_hasher(hasher: DefaultHashBuilder) -> Self {
         Table {
             directory: vec![0],
             depth: 0,
             parts: vec![Part::new(0, 0)],
-            hasher: DefaultHashBuilder::default(),
+            hasher,
             len: 0,
             cost: 0,
         }
@@ -224,9 +228,11 @@ impl Table {
         (rest, last.checked_add(1))
     }
 
-    /// All parts, for whoever takes the table apart.
-    pub(crate) fn into_parts(self) -> Vec<Part> {
-        self.parts
+    /// Empties it at once. Returns its parts, to be taken apart. A walk that is under way goes on where it was, because
+    /// hashes stay what they are.
+    pub(crate) fn clear(&mut self) -> Vec<Part> {
+        let empty = Table::with_hasher(self.hasher.clone());
+        mem::replace(self, empty).parts
     }
 }
 
