@@ -188,7 +188,8 @@ impl Notes {
 
 impl Queue {
     fn add(&mut self, text: String) {
-        if self.bytes + text.len() > ROOM {
+        // One that is longer is somewhere in memory already.
+        if self.bytes > 0 && self.bytes + text.len() > ROOM {
             self.lost += 1;
             return;
         }
@@ -200,7 +201,7 @@ impl Queue {
     /// There is always room for that: it comes only behind notes that have filled it.
     fn say_what_was_lost(&mut self) {
         if self.lost > 0 {
-            let lost = format!("{} notes were lost: nobody read them\n", self.lost);
+            let lost = format!("notes lost here, which nobody read: {}\n", self.lost);
             self.lost = 0;
             self.bytes += lost.len();
             self.items.push_back(Item::Text(lost));
@@ -308,6 +309,8 @@ mod tests {
         (notes, reader, full)
     }
 
+    const LOST: &str = "notes lost here, which nobody read: 10\n";
+
     fn line(number: usize) -> String {
         format!("{number:99}\n")
     }
@@ -326,13 +329,13 @@ mod tests {
         drop(queue);
         io::copy(&mut (&mut reader).take(full as u64), &mut io::sink()).unwrap();
         let mut text = String::new();
-        let length = line(0).len() * (fit + 1) + 37;
+        let length = line(0).len() * (fit + 1) + LOST.len();
         (&mut reader)
             .take(length as u64)
             .read_to_string(&mut text)
             .unwrap();
         let mut expected: String = (0..=fit).map(line).collect();
-        expected.push_str("10 notes were lost: nobody read them\n");
+        expected.push_str(LOST);
         assert!(text == expected, "{text}");
     }
 
@@ -352,6 +355,17 @@ mod tests {
             flush.join().unwrap();
             assert!(notes.queue().is_written());
         });
+    }
+
+    #[test]
+    fn a_note_of_any_length_is_said_where_none_waits() {
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        let notes = notes(writer);
+        let long = "x".repeat(3 * ROOM);
+        notes.add(long.clone());
+        let mut text = vec![0; long.len()];
+        reader.read_exact(&mut text).unwrap();
+        assert!(text == long.as_bytes());
     }
 
     #[test]
