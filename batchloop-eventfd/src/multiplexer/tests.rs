@@ -503,6 +503,8 @@ fn limits_are_answers() {
     let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
     let beyond = fixture.multiplexer.add(machine).unwrap_err();
     assert_eq!(beyond.kind(), io::ErrorKind::InvalidInput);
+    let largest: Machine<u8> = Machine::heap(Capacity::slots(1 << 24));
+    assert!(Multiplexer::new().unwrap().add(largest).is_ok());
     let large: Machine<u8> = Machine::heap(Capacity::slots((1 << 24) + 1));
     let mut multiplexer = Multiplexer::new().unwrap();
     let beyond = multiplexer.add(large).unwrap_err();
@@ -684,4 +686,61 @@ fn a_thread_with_a_ring_that_another_loop_hosts_hears_of_its_own_changes() {
     if std::env::var_os("BATCHLOOP_WITHOUT_URING").is_none() {
         with_each_access(Multiplexer::with_uring);
     }
+}
+
+/// A multiplexer that pauses for this long, because waits have brought several events each.
+fn gathering(pause: Duration) -> (Fixture, Vec<(Handle<State>, UnixStream)>) {
+    let mut fixture = Fixture::new();
+    let mut clients: Vec<_> = (0..2).map(|_| fixture.state()).collect();
+    fixture.round();
+    fixture.multiplexer.set_pause(pause);
+    for _ in 0..256 {
+        assert!(!fixture.multiplexer.gathering.is_on());
+        for (_, peer) in &mut clients {
+            peer.write_all(b"x").unwrap();
+        }
+        fixture.quiet();
+        assert_eq!(fixture.poll(None).delivered, 2);
+    }
+    assert!(fixture.multiplexer.gathering.is_on());
+    fixture.quiet();
+    (fixture, clients)
+}
+
+#[test]
+fn a_pause_is_made_where_the_deadline_lets_it() {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let (mut fixture, mut clients) = gathering(PAUSE);
+    let far = Instant::now() + Duration::from_secs(1000);
+    for deadline in [None, Some(far)] {
+        clients[0].1.write_all(b"x").unwrap();
+        fixture.quiet();
+        let begun = Instant::now();
+        assert_eq!(fixture.poll(deadline).delivered, 1);
+        assert!(begun.elapsed() >= PAUSE);
+    }
+    // One that would go on behind the deadline is not made: it would take years.
+    let (mut fixture, mut clients) = gathering(Duration::from_secs(100_000_000));
+    let near = Instant::now() + Duration::from_millis(1);
+    assert_eq!(fixture.poll(Some(near)).delivered, 0);
+    assert!(Instant::now() >= near, "it waits, all the same");
+    clients[0].1.write_all(b"x").unwrap();
+    fixture.quiet();
+    let soon = Instant::now() + Duration::from_secs(1000);
+    assert_eq!(fixture.poll(Some(soon)).delivered, 1);
+}
+
+#[test]
+fn pauses_make_the_thread_s_timers_exact() {
+    use rustix::thread::current_timer_slack;
+    let changed = thread::spawn(|| {
+        let mut multiplexer = Multiplexer::new().unwrap();
+        let before = current_timer_slack().unwrap();
+        multiplexer.set_pause(Duration::ZERO);
+        assert_eq!(current_timer_slack().unwrap(), before, "there are none");
+        multiplexer.set_pause(Duration::from_micros(50));
+        (before, current_timer_slack().unwrap())
+    });
+    let (before, after) = changed.join().unwrap();
+    assert!(after == 1000 && before > after, "{before} {after}");
 }
