@@ -159,7 +159,8 @@ impl Ring {
             .build(SUBMISSIONS)
             .map_err(explained)?;
         let shared = Arc::new(Shared::new(bell));
-        shared.lock().buffers.register(&uring).map_err(explained)?;
+        // SAFETY: K1: the ring ends all operations before it lets go of what it shares, or never does.
+        unsafe { shared.lock().buffers.register(&uring) }.map_err(explained)?;
         let (front, notice) = (create(CreateFlags::CLOEXEC)?, EventFd::new()?);
         add(&front, &notice, EventData::new_u64(0), EventFlags::IN)?;
         add(&front, &*epoll, EventData::new_u64(1), EventFlags::IN)?;
@@ -241,12 +242,16 @@ impl Ring {
         let mut connections = self.shared.lock();
         self.news.extend(connections.news());
         connections.sleeps = sleeps && self.news.is_empty();
-        connections.plan(|name, fd, operation| self.queue.add(name, fd, operation));
+        connections.plan(|name, fd, operation| {
+            // SAFETY: K1, K3: the connection keeps what it sends until the completion.
+            unsafe { self.queue.add(name, fd, operation) };
+        });
         drop(connections);
         if !self.waits_for_epoll {
             let readable = PollFlags::IN.bits().into();
             let poll = opcode::PollAdd::new(Fd(self.epoll.as_raw_fd()), readable).multi(true);
-            self.queue.push(poll.build(), Kind::Epoll.to_data(0));
+            // SAFETY: K1: it refers to no memory.
+            unsafe { self.queue.push(poll.build(), Kind::Epoll.to_data(0)) };
             self.waits_for_epoll = true;
         }
     }
@@ -269,10 +274,14 @@ impl Ring {
                 }
                 let news = match kind {
                     Kind::Receive => {
-                        let buffer = cqueue::buffer_select(flags);
+                        let bytes = *outcome.as_ref().unwrap_or(&0);
+                        let lent = cqueue::buffer_select(flags).map(|number| {
+                            // SAFETY: K2: this is the completion.
+                            unsafe { connections.buffers.taken(number, bytes) }
+                        });
                         let is_full = outcome == Ok(buffers::SIZE as u32);
                         let has_more = is_full || cqueue::sock_nonempty(flags);
-                        connections.received(name, outcome, buffer, has_more)
+                        connections.received(name, outcome, lent, has_more)
                     }
                     Kind::Send | Kind::QuickSend => connections.sent(name, outcome),
                     Kind::Watch => {
@@ -304,7 +313,8 @@ impl Ring {
     fn end(&mut self) -> bool {
         self.queue_plans(false);
         let all = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
-        self.queue.push(all, Kind::Cancel.to_data(0));
+        // SAFETY: K1: it refers to no memory.
+        unsafe { self.queue.push(all, Kind::Cancel.to_data(0)) };
         while self.queue.under_way > 0 {
             let patience = Instant::now() + Duration::from_secs(1);
             match self.queue.enter(Wait::Until(patience)) {
@@ -340,7 +350,10 @@ struct Queue {
 }
 
 impl Queue {
-    fn add(&mut self, name: Name, fd: RawFd, operation: Operation<'_>) {
+    /// # Safety
+    ///
+    /// K1, K3: what the operation refers to is left alone until its last completion. So with all that are unsafe here.
+    unsafe fn add(&mut self, name: Name, fd: RawFd, operation: Operation<'_>) {
         let fd = Fd(fd);
         let cancel = |kind: Kind| opcode::AsyncCancel::new(kind.to_data(name.to_bits())).build();
         let (entry, kind) = match operation {
@@ -357,16 +370,18 @@ impl Queue {
                 (watch.build(), Kind::Watch)
             }
             Operation::Send { bytes, manner } => {
-                return self.add_send(name, fd, bytes, manner);
+                // SAFETY: K1, K3: the caller's promise.
+                return unsafe { self.add_send(name, fd, bytes, manner) };
             }
             Operation::StopReceiving => (cancel(Kind::Receive), Kind::Cancel),
             Operation::StopWatching => (cancel(Kind::Watch), Kind::Cancel),
             Operation::StopSending => (cancel(Kind::Send), Kind::Cancel),
         };
-        self.push(entry, kind.to_data(name.to_bits()));
+        // SAFETY: K1: none of these refers to memory but the buffers, which the ring keeps.
+        unsafe { self.push(entry, kind.to_data(name.to_bits())) };
     }
 
-    fn add_send(&mut self, name: Name, fd: Fd, bytes: &[u8], manner: Manner) {
+    unsafe fn add_send(&mut self, name: Name, fd: Fd, bytes: &[u8], manner: Manner) {
         let all = RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits();
         let flags = match manner {
             Manner::Quick => all | SendFlags::DONTWAIT.bits(),
@@ -379,10 +394,13 @@ impl Queue {
             Manner::Quick => {
                 let data = Kind::QuickSend.to_data(name.to_bits());
                 let send = send.flags(squeue::Flags::SKIP_SUCCESS).user_data(data);
-                self.push_all(&[send]);
+                // SAFETY: K1, K3: the caller's promise.
+                unsafe { self.push_all(&[send]) };
             }
-            Manner::Ordinary => self.push(send, data),
-            Manner::Hasty => self.push_pair(send, data),
+            // SAFETY: K1, K3: the caller's promise.
+            Manner::Ordinary => unsafe { self.push(send, data) },
+            // SAFETY: K1, K3: the caller's promise.
+            Manner::Hasty => unsafe { self.push_pair(send, data) },
         }
     }
 
@@ -392,24 +410,27 @@ impl Queue {
         submissions.is_empty() && !submissions.cq_overflow()
     }
 
-    fn push(&mut self, entry: squeue::Entry, data: u64) {
+    unsafe fn push(&mut self, entry: squeue::Entry, data: u64) {
         self.under_way += 1;
-        self.push_all(&[entry.user_data(data)]);
+        // SAFETY: K1, K3: the caller's promise.
+        unsafe { self.push_all(&[entry.user_data(data)]) };
     }
 
     /// Queues an operation that is given up if it takes too long.
-    fn push_pair(&mut self, entry: squeue::Entry, data: u64) {
+    unsafe fn push_pair(&mut self, entry: squeue::Entry, data: u64) {
         let entry = entry.user_data(data).flags(squeue::Flags::IO_LINK);
         let limit = opcode::LinkTimeout::new(&raw const LINGER).build();
         self.under_way += 2;
-        self.push_all(&[entry, limit.user_data(Kind::Cancel.to_data(0))]);
+        let limit = limit.user_data(Kind::Cancel.to_data(0));
+        // SAFETY: K1, K3: the caller's promise, and the limit is a `static`.
+        unsafe { self.push_all(&[entry, limit]) };
     }
 
     /// Queues operations. If there is no room, what is there is submitted first.
-    fn push_all(&mut self, entries: &[squeue::Entry]) {
+    unsafe fn push_all(&mut self, entries: &[squeue::Entry]) {
         loop {
             let mut submissions = self.uring.submission();
-            // SAFETY: K1, K3: what the entries refer to outlives their last completions.
+            // SAFETY: K1, K3: the caller's promise.
             if unsafe { submissions.push_multiple(entries) }.is_ok() {
                 return;
             }

@@ -73,7 +73,11 @@ impl Buffers {
     }
 
     /// Shows the buffers to the kernel.
-    pub(crate) fn register(&self, ring: &IoUring) -> io::Result<()> {
+    ///
+    /// # Safety
+    ///
+    /// K1: the buffers outlive all that the ring does.
+    pub(crate) unsafe fn register(&self, ring: &IoUring) -> io::Result<()> {
         let entries = &raw const *self.entries;
         let submitter = ring.submitter();
         // SAFETY: K1: the entries are on the heap, and live until the kernel has ended all it did with them.
@@ -81,7 +85,11 @@ impl Buffers {
     }
 
     /// The kernel has filled so many bytes of a buffer, and handed it over.
-    pub(crate) fn taken(&self, number: u16, bytes: u32) -> Lent {
+    ///
+    /// # Safety
+    ///
+    /// K2: a completion names this buffer, and is answered for the first time.
+    pub(crate) unsafe fn taken(&self, number: u16, bytes: u32) -> Lent {
         debug_assert!(usize::from(number) < COUNT && bytes as usize <= SIZE);
         Lent {
             number,

@@ -11,7 +11,7 @@ use batchloop_core::{Bell, Events};
 use rustix::io::Errno;
 
 use super::{
-    buffers::Buffers,
+    buffers::{Buffers, Lent},
     connection::{Connection, Manner, Operation},
     succession::{Directions, Successor},
 };
@@ -211,14 +211,14 @@ impl Connections {
         &mut self,
         name: Name,
         outcome: Result<u32, Errno>,
-        buffer: Option<u16>,
+        lent: Option<Lent>,
         has_more: bool,
     ) -> Option<News> {
-        if buffer.is_some() {
+        if lent.is_some() {
             self.lent.push(name);
         }
         self.tell(name, |connection, buffers| {
-            connection.received(outcome, buffer, has_more, buffers)
+            connection.received(outcome, lent, has_more, buffers)
         })
     }
 

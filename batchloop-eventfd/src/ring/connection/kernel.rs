@@ -6,7 +6,7 @@ use batchloop_core::Events;
 use rustix::io::Errno;
 
 use super::{Connection, End, Flight, Manner, Operation, Owner};
-use crate::ring::buffers::Buffers;
+use crate::ring::buffers::{Buffers, Lent};
 
 /// How much memory an idle connection keeps for its next message, in each of its two buffers for sending.
 const IDLE: usize = 1024;
@@ -119,14 +119,13 @@ impl Connection {
     pub(crate) fn received(
         &mut self,
         outcome: Result<u32, Errno>,
-        buffer: Option<u16>,
+        lent: Option<Lent>,
         has_more: bool,
         buffers: &mut Buffers,
     ) -> Events {
         self.receiving = Flight::Landed;
         self.has_more = has_more && self.is_attached();
-        if let Some(number) = buffer {
-            let lent = buffers.taken(number, *outcome.as_ref().unwrap_or(&0));
+        if let Some(lent) = lent {
             if self.is_abandoned() || lent.len() == 0 {
                 buffers.give_back(lent);
             } else {
