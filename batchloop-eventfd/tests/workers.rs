@@ -74,13 +74,17 @@ type Make = fn() -> io::Result<Multiplexer>;
 
 /// All there are here.
 fn backends() -> Vec<Make> {
-    let mut backends: Vec<Make> = vec![Multiplexer::new];
-    // Unless the tester says that there is no io_uring.
-    #[cfg(feature = "uring")]
-    if std::env::var_os("BATCHLOOP_WITHOUT_URING").is_none() {
-        backends.push(Multiplexer::with_uring);
-    }
-    backends
+    let backends: &[Make] = &[
+        Multiplexer::new,
+        #[cfg(feature = "uring")]
+        Multiplexer::with_uring,
+    ];
+    // The tester may say that there is no io_uring.
+    let count = match std::env::var_os("BATCHLOOP_WITHOUT_URING") {
+        Some(_) => 1,
+        None => backends.len(),
+    };
+    backends[..count].to_vec()
 }
 
 fn ask(address: SocketAddr) {
