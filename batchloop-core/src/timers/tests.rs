@@ -417,6 +417,7 @@ fn a_deadline_that_is_moved_or_cancelled_after_it_has_come_is_not_told() {
         "{seen}"
     );
     machine.post(state, Events::DEADLINE).unwrap();
+    assert!(!timers.cancel(token), "it is not of these timers");
     assert!(is_told(&mut driver));
 }
 
