@@ -384,8 +384,8 @@ impl Queue {
     unsafe fn add_send(&mut self, name: Name, fd: Fd, bytes: &[u8], manner: Manner) {
         let all = RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits();
         let flags = match manner {
-            Manner::Quick => all | SendFlags::DONTWAIT.bits(),
-            Manner::Ordinary | Manner::Hasty => all,
+            Manner::Quick | Manner::Reported => all | SendFlags::DONTWAIT.bits(),
+            Manner::Patient | Manner::Hasty => all,
         };
         let send = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32);
         let send = send.flags(flags as i32).build();
@@ -398,7 +398,7 @@ impl Queue {
                 unsafe { self.push_all(&[send]) };
             }
             // SAFETY: K1, K3: the caller's promise.
-            Manner::Ordinary => unsafe { self.push(send, data) },
+            Manner::Reported | Manner::Patient => unsafe { self.push(send, data) },
             // SAFETY: K1, K3: the caller's promise.
             Manner::Hasty => unsafe { self.push_pair(send, data) },
         }

@@ -9,7 +9,7 @@ use batchloop_core::Events;
 use rustix::{
     io::{Errno, retry_on_intr},
     net::{
-        RecvFlags, Shutdown, recv, shutdown,
+        RecvFlags, SendFlags, Shutdown, recv, send, shutdown,
         sockopt::{set_socket_linger, socket_error},
     },
 };
@@ -22,6 +22,9 @@ use crate::{registry::Mark, stream::Received};
 
 /// How many bytes wait here for the kernel to send them.
 const UNSENT: usize = 64 * 1024;
+
+/// How many, where the other side does not take them as they come; more than that is sent at once where nothing waits.
+const SLOW: usize = 16 * 1024;
 
 /// What is to be queued for the kernel.
 #[derive(PartialEq, Eq, Debug)]
@@ -51,7 +54,10 @@ pub(crate) enum Operation<'c> {
 pub(crate) enum Manner {
     /// What fits at once. It has ended when it is submitted, and is not reported if all of it fitted.
     Quick,
-    Ordinary,
+    /// As `Quick`, but reported in any case.
+    Reported,
+    /// All, as soon as there is room.
+    Patient,
     /// The connection has no user: do not wait for ever for the other side to take it.
     Hasty,
 }
@@ -274,10 +280,43 @@ impl Connection {
         if self.is_last && !bytes.is_empty() {
             return Err(Errno::PIPE.into());
         }
-        let fits = bytes.len().min(UNSENT - self.owes());
-        self.unsent.extend_from_slice(&bytes[..fits]);
-        self.is_awaited |= fits < bytes.len();
-        Ok(fits)
+        let mut sent = 0;
+        let may_send = self.sending == Flight::Landed && !self.held.sending;
+        if bytes.len() > SLOW && self.owes() == 0 && may_send {
+            sent = self.send_at_once(bytes)?;
+            self.is_slow = sent < bytes.len();
+        }
+        let rest = &bytes[sent..];
+        let fits = rest.len().min(self.room());
+        self.unsent.extend_from_slice(&rest[..fits]);
+        self.is_awaited |= fits < rest.len();
+        Ok(sent + fits)
+    }
+
+    /// Sends what fits from where it is: many bytes are worth a system call more than a copy.
+    fn send_at_once(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match retry_on_intr(|| send(&*self.socket, &bytes[sent..], flags)) {
+                Ok(more) => sent += more,
+                Err(Errno::AGAIN) => break,
+                Err(error) => {
+                    self.broken = Some(error);
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(sent)
+    }
+
+    /// How many bytes more it takes to send.
+    fn room(&self) -> usize {
+        let limit = match self.is_slow {
+            true => SLOW,
+            false => UNSENT,
+        };
+        limit.saturating_sub(self.owes())
     }
 
     /// Says that nothing more will be sent, once what was taken is.
@@ -312,7 +351,7 @@ impl Connection {
         if self.may_receive() {
             ready = ready | Events::READABLE;
         }
-        if self.owes() < UNSENT {
+        if self.room() > 0 {
             self.is_awaited = false;
             ready = ready | Events::WRITABLE;
         }

@@ -100,13 +100,14 @@ impl Connection {
         let bytes = &self.leaving[self.sent..];
         let manner = match () {
             () if self.is_abandoned() => Manner::Hasty,
-            () if self.is_slow || self.is_awaited || self.is_last => Manner::Ordinary,
+            () if self.is_slow => Manner::Patient,
+            () if self.is_awaited || self.is_last => Manner::Reported,
             () => Manner::Quick,
         };
         queue(Operation::Send { bytes, manner });
         self.sending = match manner {
             Manner::Quick => Flight::Quick,
-            Manner::Ordinary => Flight::Up,
+            Manner::Reported | Manner::Patient => Flight::Up,
             // It ends by itself.
             Manner::Hasty => Flight::Ending,
         };
@@ -163,7 +164,6 @@ impl Connection {
 
     /// A send has ended. Returns what its state should know.
     pub(crate) fn sent(&mut self, outcome: Result<u32, Errno>) -> Events {
-        let was_quick = self.sending == Flight::Quick;
         self.sending = Flight::Landed;
         match outcome {
             Ok(sent) => {
@@ -176,7 +176,12 @@ impl Connection {
             }
             Err(error) => self.broken = Some(error),
         }
-        self.is_slow = was_quick && self.sent < self.leaving.len();
+        self.is_slow = self.sent < self.leaving.len();
+        if self.is_slow {
+            // It may be there for long.
+            self.leaving = self.leaving[self.sent..].to_vec();
+            self.sent = 0;
+        }
         if self.sent == self.leaving.len() {
             self.sent = 0;
             empty(&mut self.leaving);
@@ -201,8 +206,10 @@ impl Connection {
     }
 }
 
-/// Empties a buffer, and keeps little of its memory.
+/// Empties a buffer, and keeps it if it is small. A large one that was made small would leave a hole behind it.
 fn empty(bytes: &mut Vec<u8>) {
-    bytes.clear();
-    bytes.shrink_to(IDLE);
+    match bytes.capacity() {
+        ..=IDLE => bytes.clear(),
+        _ => *bytes = Vec::new(),
+    }
 }
