@@ -129,8 +129,9 @@ impl Multiplexer {
     /// A multiplexer whose attached streams go through an io_uring: the operations of a whole turn, and the wait for
     /// more, are one system call. All else is as with [`new`](Self::new).
     ///
-    /// The ring has 2 MiB of buffers for receiving. For each stream, up to 64 KiB that are sent wait in its memory, and
-    /// 8 KiB that were received and are not taken; what comes then stays in the socket. A stream that is dropped is closed
+    /// The ring has 2 MiB of buffers for receiving. For each stream, up to 64 KiB that are sent wait in its memory (16 KiB
+    /// if the other side does not take them), and 8 KiB that were received and are not taken; what comes then stays in the
+    /// socket. A stream that is dropped is closed
     /// when what it has sent is with the kernel, and is reset if the other side takes nothing for about a minute;
     /// [`lingering`](Self::lingering) counts them. When the multiplexer is dropped, it submits what is left and waits for
     /// nothing. All attached streams are at their end then, and those that have something left are reset, so that the

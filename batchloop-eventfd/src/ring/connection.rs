@@ -233,7 +233,8 @@ impl Connection {
         let wanted = room.len();
         let outcome = retry_on_intr(|| recv(&*self.socket, &mut *room, RecvFlags::DONTWAIT));
         let outcome = outcome.map(|(received, _)| received);
-        self.has_more = outcome == Ok(wanted);
+        let is_short = outcome != Ok(wanted);
+        self.has_more = !is_short || self.is_troubled && outcome.is_ok();
         match outcome {
             Ok(0) => self.end = Some(self.ordinary_end()),
             Ok(received) => return received,

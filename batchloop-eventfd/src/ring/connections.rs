@@ -296,8 +296,7 @@ impl Connections {
     /// The stream of a connection has been dropped.
     pub(super) fn abandon(&mut self, name: Name) {
         self.forget_fd(name);
-        // Without a ring, there is nothing to give up.
-        if !self.is_gone && self.table.get(name).is_some() {
+        if self.table.get(name).is_some() {
             self.abandoned += 1;
             self.with(name, Connection::abandon);
         }

@@ -2,7 +2,8 @@
 
 use std::{
     env,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
+    net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
     sync::OnceLock,
     thread,
@@ -11,7 +12,10 @@ use std::{
 
 use batchloop_core::{Capacity, Driver, Handle, Machine, Step, Turn, point};
 use proptest::prelude::*;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::SendFlags,
+};
 
 use crate::{Multiplexer, Polled, Received, Registry, Stream};
 
@@ -490,5 +494,128 @@ fn the_sleep_in_another_loop_ends() {
         let waking = thread::spawn(move || waker.wake().unwrap());
         run_until(&mut fixture, &|state| state.runs > runs);
         waking.join().unwrap();
+    }
+}
+
+/// As `Fixture::connect`, over TCP, where an end and a reset are two things.
+fn connect_by_tcp(fixture: &mut Fixture) -> (Handle<State>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (socket, _) = listener.accept().unwrap();
+    let (state, _) = fixture.connect();
+    let mut stream = Stream::new(socket);
+    fixture.registry.attach(&mut stream, state.token()).unwrap();
+    fixture.look(state, |state| state.stream = stream);
+    (state, peer)
+}
+
+/// Sends until the ring takes no more. Returns how much that was.
+fn send_until_full(fixture: &mut Fixture, state: Handle<State>) -> usize {
+    let (mut sent, mut full) = (0, 0);
+    // The kernel may find room a little later. What it has no room for then is the ring's.
+    while full < 20 {
+        let more = fixture.look(state, |state| {
+            let flags = SendFlags::DONTWAIT;
+            rustix::net::send(&state.stream, &all()[sent..], flags).unwrap_or(0)
+        });
+        sent += more;
+        full = if more == 0 { full + 1 } else { 0 };
+        fixture.brief_round();
+    }
+    let more = fixture.look(state, |state| state.stream.send(&all()[sent..]).unwrap());
+    assert!(more > 0);
+    sent + more
+}
+
+#[test]
+fn whoever_takes_nothing_for_too_long_is_reset() {
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
+    let (state, mut peer) = connect_by_tcp(&mut fixture);
+    let sent = send_until_full(&mut fixture, state);
+    fixture.machine.release(state).unwrap();
+    assert_eq!(fixture.multiplexer.lingering(), 1);
+    while fixture.multiplexer.lingering() > 0 {
+        fixture.round(true);
+    }
+    let mut received = Vec::new();
+    let end = peer.read_to_end(&mut received).unwrap_err();
+    assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    assert!(received.len() < sent && all().starts_with(&received));
+}
+
+/// All attempts together take less time than this one needs.
+#[test]
+fn whoever_takes_little_at_a_time_gets_all_of_it() {
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
+    let (state, mut peer) = connect_by_tcp(&mut fixture);
+    let sent = send_until_full(&mut fixture, state);
+    fixture.machine.release(state).unwrap();
+    let reader = thread::spawn(move || {
+        let mut received = Vec::new();
+        let mut room = vec![0; sent / 40];
+        loop {
+            thread::sleep(Duration::from_millis(25));
+            match peer.read(&mut room).unwrap() {
+                0 => return received,
+                more => received.extend_from_slice(&room[..more]),
+            }
+        }
+    });
+    while !reader.is_finished() {
+        fixture.brief_round();
+    }
+    assert!(reader.join().unwrap() == all()[..sent]);
+    assert_eq!(fixture.multiplexer.lingering(), 0);
+}
+
+#[test]
+fn what_a_dropped_multiplexer_still_has_is_no_end() {
+    for is_released in [false, true] {
+        let Some(mut fixture) = Fixture::new() else {
+            return;
+        };
+        let (state, mut peer) = connect_by_tcp(&mut fixture);
+        let sent = send_until_full(&mut fixture, state);
+        if is_released {
+            fixture.machine.release(state).unwrap();
+        }
+        let machine = fixture.machine;
+        drop(fixture.multiplexer);
+        if !is_released {
+            machine.release(state).unwrap();
+        }
+        let mut received = Vec::new();
+        let end = peer.read_to_end(&mut received).unwrap_err();
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+        assert!(received.len() < sent);
+    }
+}
+
+#[test]
+fn connections_without_a_user_are_counted_until_they_are_closed() {
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
+    let mut clients: Vec<_> = (0..3).map(|_| connect_by_tcp(&mut fixture)).collect();
+    for (state, _) in &clients {
+        send_until_full(&mut fixture, *state);
+    }
+    for (gone, (state, _)) in clients.iter().enumerate() {
+        fixture.machine.release(*state).unwrap();
+        assert_eq!(fixture.multiplexer.lingering(), gone + 1);
+    }
+    // One that owes nothing is over at once, or as soon as its receive has ended.
+    let (state, _peer) = fixture.connect();
+    fixture.machine.release(state).unwrap();
+    while fixture.multiplexer.lingering() > 3 {
+        fixture.brief_round();
+    }
+    drop(clients.pop());
+    while fixture.multiplexer.lingering() > 2 {
+        fixture.round(true);
     }
 }

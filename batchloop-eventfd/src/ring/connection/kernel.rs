@@ -159,6 +159,8 @@ impl Connection {
         let seen = outcome.unwrap_or(Events::NONE);
         // One that cannot be watched is not watched again.
         self.is_troubled |= seen.contains(Events::WRITABLE) || outcome.is_err() && !is_asked;
+        // The socket says what it is, when what came before has been taken.
+        self.has_more |= self.is_troubled;
         seen
     }
 

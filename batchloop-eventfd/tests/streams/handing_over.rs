@@ -2,179 +2,18 @@
 //! io_uring, and between the two.
 
 use std::{
-    env,
     io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::fd::AsFd,
     time::{Duration, Instant},
 };
 
-use batchloop_core::{Capacity, Driver, Events, Handle, Machine, Reaction, Step, Turn, point};
-use batchloop_eventfd::{Multiplexer, Received, Registry, Stream};
+use batchloop_core::{Capacity, Events, Machine, Step, point};
+use batchloop_eventfd::Received;
 
-/// What a test that hangs fails after.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-#[derive(Default)]
-struct State {
-    stream: Option<Stream>,
-    /// Whether it leaves what has come where it is.
-    is_idle: bool,
-    received: Vec<u8>,
-    ended: Option<io::Result<()>>,
-    to_send: Vec<u8>,
-    runs: u32,
-    seen: Option<Events>,
-}
-
-impl State {
-    fn run(&mut self, seen: Events) {
-        self.runs += 1;
-        self.seen = Some(self.seen.map_or(seen, |before| before | seen));
-        let Some(stream) = &mut self.stream else {
-            return;
-        };
-        stream.note(seen);
-        if self.is_idle {
-            return;
-        }
-        match stream.send(&self.to_send) {
-            Ok(sent) => drop(self.to_send.drain(..sent)),
-            Err(error) => self.ended = Some(Err(error)),
-        }
-        let mut room = [0; 1000];
-        while self.ended.is_none() {
-            match stream.receive(&mut room) {
-                Ok(Received::Bytes(bytes)) => self.received.extend_from_slice(&room[..bytes]),
-                Ok(Received::Nothing) => break,
-                Ok(Received::End) => self.ended = Some(Ok(())),
-                Err(error) => self.ended = Some(Err(error)),
-            }
-        }
-    }
-}
-
-fn entry(cx: &mut Turn<'_, State>) {
-    let new = cx.arrivals();
-    cx.stage(point!("run"), new).advance(|state, me| {
-        state.run(me.take_events());
-        Step::Wait
-    });
-}
-
-/// A thread's worth: a machine and its multiplexer.
-struct Place {
-    machine: Machine<State>,
-    driver: Driver<State>,
-    registry: Registry,
-    multiplexer: Multiplexer,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Backend {
-    Epoll,
-    Ring,
-}
-
-impl Backend {
-    fn all() -> Vec<Backend> {
-        let has_ring = cfg!(feature = "uring") && env::var_os("BATCHLOOP_WITHOUT_URING").is_none();
-        let backends = [Backend::Epoll, Backend::Ring];
-        backends[..1 + usize::from(has_ring)].to_vec()
-    }
-
-    fn multiplexer(self) -> Multiplexer {
-        match self {
-            #[cfg(feature = "uring")]
-            Backend::Ring => Multiplexer::with_uring().expect("see BATCHLOOP_WITHOUT_URING"),
-            _ => Multiplexer::new().unwrap(),
-        }
-    }
-}
-
-fn pairs() -> Vec<[Backend; 2]> {
-    let all = Backend::all();
-    let pairs = all
-        .iter()
-        .flat_map(|from| all.iter().map(|to| [*from, *to]));
-    pairs.collect()
-}
-
-impl Place {
-    fn new(backend: Backend) -> Self {
-        let machine = Machine::heap(Capacity::slots(10));
-        let mut multiplexer = backend.multiplexer();
-        Place {
-            machine,
-            driver: machine.driver().unwrap(),
-            registry: multiplexer.add(machine).unwrap(),
-            multiplexer,
-        }
-    }
-
-    fn state(&self) -> Handle<State> {
-        self.machine.allocate(State::default()).unwrap()
-    }
-
-    /// A state with a stream, and the other end of that.
-    fn connected(&self) -> (Handle<State>, TcpStream) {
-        let (mut stream, peer) = pair();
-        let state = self.state();
-        self.registry.attach(&mut stream, state.token()).unwrap();
-        self.look(state, |state| state.stream = Some(stream));
-        (state, peer)
-    }
-
-    /// Looks at a state without waking it.
-    fn look<R>(&self, state: Handle<State>, look: impl FnOnce(&mut State) -> R) -> R {
-        let mut answer = None;
-        let looked = self.machine.signal(state, |state| {
-            answer = Some(look(state));
-            Reaction::Ignore
-        });
-        assert!(looked.is_ok());
-        answer.unwrap()
-    }
-
-    fn take(&self, state: Handle<State>) -> Stream {
-        self.look(state, |state| state.stream.take()).unwrap()
-    }
-
-    fn round(&mut self) {
-        let soon = Some(Instant::now() + Duration::from_millis(2));
-        self.driver.turn(entry).unwrap();
-        self.multiplexer.poll(&[self.driver.watch()], soon).unwrap();
-        self.driver.turn(entry).unwrap();
-    }
-}
-
-fn pair() -> (Stream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (socket, _) = listener.accept().unwrap();
-    socket.set_nonblocking(true).unwrap();
-    peer.set_read_timeout(Some(PATIENCE)).unwrap();
-    (Stream::new(socket), peer)
-}
-
-/// Lets the places run until something is so.
-fn run_until(places: &mut [&mut Place], what: &str, mut is_so: impl FnMut(&[&mut Place]) -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so(places) {
-        assert!(Instant::now() < end, "{what}");
-        places.iter_mut().for_each(|place| place.round());
-    }
-}
-
-fn rounds(places: &mut [&mut Place]) {
-    for _ in 0..5 {
-        places.iter_mut().for_each(|place| place.round());
-    }
-}
-
-fn numbers(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n ^ n >> 8 ^ n >> 16) as u8).collect()
-}
+use crate::place::{
+    Backend, PATIENCE, Place, State, entry, numbers, pair, pairs, rounds, run_until,
+};
 
 /// What one state has received and not taken, and sent and not got rid of, is the next one's.
 #[test]
