@@ -7,7 +7,7 @@ use std::{
 
 use batchloop_core::{Handle, Waker};
 use batchloop_eventfd::{Received, Stream};
-use rustix::net::sockopt::{set_socket_linger, socket_error};
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::upstream::Dialling;
 
@@ -124,7 +124,7 @@ impl Side {
             let directions = [self.receiving, peer.sending];
             if directions != [Direction::Open; 2] || !peer.owed.is_empty() {
                 // Nothing is received that would tell of a reset.
-                socket_error(&self.stream)??;
+                self.stream.check()?;
                 return Ok(false);
             }
             match self.stream.receive(room)? {
