@@ -269,7 +269,10 @@ impl Multiplexer {
         };
         let begun = Instant::now();
         let pause = self.gathering.judge(begun, found.delivered);
-        let pause = pause.filter(|pause| deadline.is_none_or(|deadline| begun + *pause < deadline));
+        let ends_before = |pause: &Duration, deadline: Instant| {
+            begun.checked_add(*pause).is_some_and(|end| end < deadline)
+        };
+        let pause = pause.filter(|pause| deadline.is_none_or(|by| ends_before(pause, by)));
         if let Some(pause) = pause {
             thread::sleep(pause);
         }

@@ -93,6 +93,7 @@ impl fmt::Debug for Signals {
 pub struct Shutdown {
     signals: Signals,
     grace: Duration,
+    has_begun: bool,
     until: Option<Instant>,
 }
 
@@ -106,6 +107,7 @@ impl Shutdown {
         Ok(Shutdown {
             signals: Signals::new(multiplexer, &[SIGINT, SIGTERM])?,
             grace,
+            has_begun: false,
             until: None,
         })
     }
@@ -114,32 +116,33 @@ impl Shutdown {
     pub fn begins(&mut self) -> bool {
         let now = Instant::now();
         let count = self.signals.pending().count();
-        let had_begun = self.until.is_some();
+        let had_begun = self.has_begun;
         if count > 0 {
             let grace = if had_begun || count > 1 {
                 Duration::ZERO
             } else {
                 self.grace
             };
-            self.until = Some(now + grace);
+            self.has_begun = true;
+            self.until = now.checked_add(grace);
         }
-        self.until.is_some() && !had_begun
+        self.has_begun && !had_begun
     }
 
     /// Whether the end has begun: nothing new should.
     pub fn has_begun(&self) -> bool {
-        self.until.is_some()
+        self.has_begun
     }
 
     /// Whether to end now: the end has begun, and nobody lives, or the time is over.
     ///
     /// To be asked between the turn, in which the last one may leave, and the sleep: a state that ends rings nothing.
     pub fn is_over(&self, live: usize) -> bool {
-        let until = self.until;
-        until.is_some_and(|until| live == 0 || Instant::now() >= until)
+        let is_late = || self.until.is_some_and(|until| Instant::now() >= until);
+        self.has_begun && (live == 0 || is_late())
     }
 
-    /// When the time is over; `None` before it begins.
+    /// When the time is over; `None` before it begins, and where the clock does not go that far.
     pub fn deadline(&self) -> Option<Instant> {
         self.until
     }

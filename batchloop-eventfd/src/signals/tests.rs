@@ -77,4 +77,15 @@ fn a_shutdown_begins_once_and_ends_with_the_grace_or_a_second_signal() {
     raise(SIGINT).unwrap();
     assert_eq!(poll(&mut multiplexer).producers, 1);
     assert!(shutdown.begins() && shutdown.is_over(1));
+    drop(shutdown);
+    // A grace without an end leaves the end to the last state, and to a second signal.
+    let mut shutdown = Shutdown::new(&mut multiplexer, Duration::MAX).unwrap();
+    raise(SIGTERM).unwrap();
+    assert_eq!(poll(&mut multiplexer).producers, 1);
+    assert!(shutdown.begins() && !shutdown.begins() && shutdown.has_begun());
+    assert_eq!(shutdown.deadline(), None);
+    assert!(shutdown.is_over(0) && !shutdown.is_over(1));
+    raise(SIGTERM).unwrap();
+    assert_eq!(poll(&mut multiplexer).producers, 1);
+    assert!(!shutdown.begins() && shutdown.is_over(1));
 }
