@@ -264,7 +264,7 @@ impl Upstream {
         now: Instant,
     ) -> Result<Instant, Failure> {
         match connect(socket, &self.address(&dialling)) {
-            Ok(()) | Err(Errno::INPROGRESS) => {
+            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {
                 let time = dialling.until.saturating_duration_since(now);
                 Ok(now + time / (dialling.left as u32 + 1))
             }
