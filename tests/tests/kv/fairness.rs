@@ -14,7 +14,7 @@ const MANY: usize = 100_000;
 
 /// The answers to `long` and `short`, of which the latter comes from another client when all of both has come. The former's is
 /// looked at first.
-fn together(server: &Server, long: &[u8], short: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn together(server: &Server, long: &[u8], short: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let [first, second] = [server.connect(), server.connect()];
     for client in [&first, &second] {
         send(client, b"PING\r\n");

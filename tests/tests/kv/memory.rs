@@ -1,6 +1,7 @@
 //! One budget for what is stored, what has come and what is to go, measured from outside.
 
 use std::io::{BufReader, ErrorKind, Write};
+use std::iter;
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use batchloop_tests::client::{assert_silent, finish_sending, queues, receive, rest, send};
 use batchloop_tests::server::{Server, await_that};
 
+use crate::fairness::together;
 use crate::protocol::{add_answer, answer, request};
 
 const MIB: usize = 1 << 20;
@@ -28,7 +30,11 @@ fn limited(limit: usize) -> Server {
 fn info(server: &Server, name: &str) -> usize {
     let client = server.connect();
     send(&client, b"INFO\r\n");
-    let text = String::from_utf8(answer(&client)).expect("text");
+    figure(answer(&client), name)
+}
+
+fn figure(info: Vec<u8>, name: &str) -> usize {
+    let text = String::from_utf8(info).expect("text");
     let value = text.lines().find_map(|line| line.strip_prefix(name));
     let value = value.and_then(|value| value.strip_prefix(':'));
     value.expect("such a line").parse().expect("a number")
@@ -238,6 +244,28 @@ fn what_is_stored_is_counted_as_it_is_allocated() {
     send(&client, b"FLUSHALL\r\n");
     assert_eq!(answer(&client), b"+OK\r\n");
     assert!(info(&server, "used_memory") < MIB);
+}
+
+/// All of its keys or none: while the first are set, nobody else gets the memory of the last.
+#[test]
+fn what_is_being_set_is_counted_before_it_is() {
+    let server = limited(32 * MIB);
+    let keys: Vec<String> = (0..50_000).map(|key| key.to_string()).collect();
+    let mut words = vec![&b"MSET"[..]];
+    words.extend(keys.iter().flat_map(|key| [key.as_bytes(), b"value"]));
+    let (long, short) = together(&server, &request(&words), b"INFO\r\n");
+    assert_eq!(long, b"+OK\r\n");
+    let (before, after) = (figure(short, "used_memory"), info(&server, "used_memory"));
+    assert!(
+        before > after,
+        "{before} bytes are counted before it is done, and {after} then"
+    );
+    words.extend(iter::repeat_n(&b"one more"[..], 200_000));
+    let client = server.connect();
+    send(&client, request(&words));
+    assert_eq!(answer(&client), REFUSED);
+    send(&client, b"DBSIZE\r\n");
+    assert_eq!(answer(&client), b":50000\r\n");
 }
 
 #[test]
