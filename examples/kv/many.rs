@@ -15,6 +15,9 @@ use crate::{
 /// How long an answer gets before it is measured whether the rest fits too.
 const SHORT: usize = 256 * 1024;
 
+/// What a pattern and the keys of one part of the table have, about.
+const SCAN: usize = 64 * 1024;
+
 /// What it costs to look at a key, beside its bytes; and to find it.
 const EACH: isize = 30;
 const FIND: isize = 10;
@@ -203,6 +206,9 @@ impl Call<'_> {
                 scan
             }
             _ => {
+                if self.database.store.memory.left() < SCAN {
+                    return Err(Refusal::OutOfMemory);
+                }
                 let pattern = Pattern::new(self.words.get(1));
                 let pattern = pattern.ok_or(Refusal::LongPattern)?;
                 self.database.store.charge(16 * pattern.size());

@@ -176,11 +176,11 @@ impl Store {
             Expiry::Never | Expiry::Keep => 0,
         };
         let memory = &self.memory;
-        let fits = |bytes: usize| is_promised || bytes + time == 0 || memory.has_room(bytes + time);
+        let fits = |bytes: usize| is_promised || bytes == 0 || memory.has_room(bytes);
         let hash = self.table.hash(key);
         let Some(entry) = self.table.find_mut(hash, key) else {
             let needed = key_cost(key) + allocated(value.len()) + self.table.growth(hash);
-            if !fits(needed) {
+            if !fits(needed + time) {
                 return Err(OutOfMemory);
             }
             self.add(hash, key, value, expiry);
@@ -191,7 +191,8 @@ impl Store {
             true => 0,
             false => allocated(value.len()),
         };
-        if !fits(needed) {
+        let time = if entry.expires == NEVER { time } else { 0 };
+        if !fits(needed + time) {
             return Err(OutOfMemory);
         }
         let before = entry.value.capacity();

@@ -65,8 +65,15 @@ fn beyond_the_limit_nothing_changes() {
     store.memory.hold(&mut held, 400);
     assert_eq!(store.expire_at(b"a", 10), Err(OutOfMemory));
     assert_eq!(store.next_expiry(), None);
+    assert_eq!(store.set(b"a", &[2; 200], Expiry::At(10)), Err(OutOfMemory));
     // What needs no more memory is done.
     store.set(b"a", &[2; 200], Expiry::Never).unwrap();
+    store.memory.hold(&mut held, 0);
+    store.expire_at(b"a", 10).unwrap();
+    store.memory.hold(&mut held, 400);
+    store.expire_at(b"a", 20).unwrap();
+    store.set(b"a", &[3; 200], Expiry::At(30)).unwrap();
+    assert_eq!(store.next_expiry(), Some(30));
     store.memory.hold(&mut held, 0);
     store.clear();
     forget(&mut store);
