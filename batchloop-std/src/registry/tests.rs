@@ -17,6 +17,8 @@ fn names_are_taken_until_the_registration_is_dropped() {
     assert_eq!(first.name(), "one");
     let refused = registry.register("one", machine).map(drop);
     assert_eq!(refused, Err(NameTaken("one".into())));
+    let text = refused.unwrap_err().to_string();
+    assert_eq!(text, "another machine is registered as \"one\"");
     assert_eq!(registry.dump().machines.len(), 1);
     drop(first);
     assert_eq!(registry.dump().to_string(), "");
