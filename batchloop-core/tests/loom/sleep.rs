@@ -250,3 +250,27 @@ fn what_is_handed_to_another_workload_is_rung_for() {
         other.join().unwrap();
     });
 }
+
+/// Counts its rings, and has no sleepers.
+struct Tally(AtomicU32);
+
+impl Bell for Tally {
+    fn ring(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The other gets its error, and all that is rung is the bell of the one that was faster.
+#[test]
+fn one_of_two_threads_gives_a_counter_its_bell() {
+    loom::model(|| {
+        let counter: &'static ChangeCounter = Box::leak(Box::new(ChangeCounter::new()));
+        let [ours, theirs] = [(); 2].map(|()| &*Box::leak(Box::new(Tally(AtomicU32::new(0)))));
+        let other = thread::spawn(move || counter.set_bell(theirs).is_ok());
+        let won = counter.set_bell(ours).is_ok();
+        assert!(won != other.join().unwrap(), "one, and not both or none");
+        counter.sleep(counter.snapshot(), || counter.ring());
+        let rings = [ours, theirs].map(|bell| bell.0.load(Ordering::Relaxed));
+        assert_eq!(rings, [u32::from(won), u32::from(!won)]);
+    });
+}
