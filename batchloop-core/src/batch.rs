@@ -162,10 +162,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
             // SAFETY: R2, R6: the lock is held, and the batch's path leads to a `U`.
             let state = unsafe { &mut *state };
             match work(state, me) {
-                Step::Next => {
-                    lock.keep();
-                    sweep.keep(slot);
-                }
+                Step::Next => sweep.keep(lock.keep()),
                 Step::Wait => lock.park(),
                 Step::Release => lock.end(),
             }
@@ -210,11 +207,11 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
             // SAFETY: R2, R6: the lock is held, and the batch's path leads to a `U`.
             let state = unsafe { &mut *state };
             let chosen = choose(state, me);
-            lock.keep();
+            let entry = lock.keep();
             if chosen {
-                sweep.keep_before_others(slot);
+                sweep.keep_before_others(entry);
             } else {
-                sweep.put_aside(slot);
+                sweep.put_aside(entry);
             }
         }
         sweep.finish_both()
@@ -387,7 +384,8 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
             let entered = if entry.is_claimed() {
                 self.frame.seize::<A>(slot, self.segment.from())
             } else {
-                self.frame.enter::<A>(slot)
+                // SAFETY: R3: the entry says that the batch owns it.
+                unsafe { self.frame.enter::<A>(slot) }
             };
             if let Some(entered) = entered {
                 return Some((slot, entered));
@@ -398,15 +396,15 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
 
     /// For the state that came last. So fewer are kept than the segment has indices.
     #[inline(always)]
-    fn keep(&mut self, slot: SlotId) {
+    fn keep(&mut self, entry: Entry) {
         if let Some(index) = self.indices.get(self.kept) {
-            Entry::owned(slot).write(index);
+            entry.write(index);
             self.kept += 1;
         }
     }
 
     /// As `keep`, where others may have been put aside.
-    fn keep_before_others(&mut self, slot: SlotId) {
+    fn keep_before_others(&mut self, entry: Entry) {
         if self.buffer.is_empty() && self.others > 0 {
             // In place: the first of the others makes way.
             let behind = self.indices.get(self.kept + self.others);
@@ -414,7 +412,7 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
                 Entry::read(first).write(behind);
             }
         }
-        self.keep(slot);
+        self.keep(entry);
     }
 
     fn make_room_for_others(&mut self) {
@@ -424,13 +422,13 @@ impl<'t, U, A: Access> Sweep<'t, U, A> {
             .unwrap_or(Segment::EMPTY);
     }
 
-    fn put_aside(&mut self, slot: SlotId) {
+    fn put_aside(&mut self, entry: Entry) {
         let index = match self.buffer.is_empty() {
             true => self.indices.get(self.kept + self.others),
             false => self.bench.scratch.entries(self.buffer).get(self.others),
         };
         if let Some(index) = index {
-            Entry::owned(slot).write(index);
+            entry.write(index);
             self.others += 1;
         }
     }

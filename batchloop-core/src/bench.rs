@@ -19,7 +19,6 @@ use crate::{
     point::ProgramPoint,
     rest::{Rest, Securing},
     scratch::{Entry, Index, Room, Scratch, Segment},
-    slot::Taken,
     trie,
     workload::{Workload, Workloads},
 };
@@ -138,10 +137,12 @@ impl<A: Access> Bench<A> {
     fn secure(&self, segment: Segment) -> Segment {
         let mut pass = Securing::of(self, segment);
         while let Some(entry) = pass.next() {
-            let ours = !entry.is_claimed()
-                || self.frame.take::<A>(entry.slot(), segment.from()) == Taken::Here;
-            if ours {
-                pass.keep(entry.slot());
+            let owned = match entry.is_claimed() {
+                true => self.frame.take::<A>(entry.slot(), segment.from()),
+                false => Some(entry),
+            };
+            if let Some(entry) = owned {
+                pass.keep(entry);
             }
         }
         let kept = pass.end();

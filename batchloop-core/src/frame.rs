@@ -344,7 +344,11 @@ impl Frame {
     }
 
     /// Gives a slot back, and counts a change if somebody is waiting for one.
-    pub(crate) fn give_back<A: Access>(&self, slot: SlotId) {
+    ///
+    /// # Safety
+    ///
+    /// R2: the caller has the slot reserved, or has ended its tenant.
+    pub(crate) unsafe fn give_back<A: Access>(&self, slot: SlotId) {
         self.count_down::<A>();
         self.free_set::<A>().give_back(slot);
         self.tell_of_room::<A>();
@@ -368,9 +372,14 @@ impl Frame {
     }
 
     /// What becomes of a slot whose version has gone round.
-    pub(crate) fn wrapped<A: Access>(&self, slot: SlotId) {
+    ///
+    /// # Safety
+    ///
+    /// As [`give_back`](Self::give_back).
+    pub(crate) unsafe fn wrapped<A: Access>(&self, slot: SlotId) {
         match self.capacity.wrap {
-            Wrap::Reuse => self.give_back::<A>(slot),
+            // SAFETY: R2: the caller's promise.
+            Wrap::Reuse => unsafe { self.give_back::<A>(slot) },
             Wrap::Retire => {
                 self.retired.fetch_add(1, Ordering::Relaxed);
                 self.count_down::<A>();

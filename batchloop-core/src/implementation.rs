@@ -123,8 +123,11 @@
 //! * **R1, for ever**: the storage of a machine is borrowed for `'static`. Every pointer in it was made from a
 //!   `&'static` reference, or is null. Nothing is ever unmapped, moved or given back.
 //! * **R2, one lock**: only the holder of a slot's `locked` bit, or who has reserved a slot that has no tenant yet,
-//!   touches its payload. The bit is set by exchanges on a word where it was clear, so there is one holder.
-//! * **R3, one place**: only the owner of a slot, or who is allocating it, writes its place.
+//!   touches its payload. The bit is set by exchanges on a word where it was clear, so there is one holder. A slot is given
+//!   back by who has it reserved, or by who has ended its tenant; where that is in a batch, by the batch's owner, who buries
+//!   it.
+//! * **R3, one place**: only the owner of a slot, or who is allocating it, writes its place, puts it back or enters it. An
+//!   entry that is marked as owned was made by who had just become the owner, and belongs to one batch.
 //! * **R4, initialised while live**: a payload is written before its slot becomes live (an odd version) and dropped
 //!   once, under the lock, before the version moves on. So whoever holds the lock of a live slot finds a value.
 //! * **R5, inside**: a `SlotId`, `NodeId` or `SetId` is below the number of slots, nodes or sets of the machine that it

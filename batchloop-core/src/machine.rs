@@ -430,8 +430,10 @@ impl<T, A: Access> Drop for Reservation<T, A> {
         let frame = self.machine.frame;
         match self.is_told.get() {
             // Its handle must not be that of the next tenant.
-            true => frame.skip_version::<A>(self.slot),
-            false => frame.give_back::<A>(self.slot),
+            // SAFETY: R2: it is reserved, and nothing was committed.
+            true => unsafe { frame.skip_version::<A>(self.slot) },
+            // SAFETY: R2: as above.
+            false => unsafe { frame.give_back::<A>(self.slot) },
         }
     }
 }

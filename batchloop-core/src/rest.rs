@@ -5,7 +5,7 @@ use core::slice;
 use crate::{
     access::Access,
     bench::Bench,
-    index::{SetId, SlotId},
+    index::SetId,
     scratch::{Entry, Index, Segment},
 };
 
@@ -31,7 +31,8 @@ impl<'t, A: Access> Rest<'t, A> {
             if entry.is_claimed() {
                 frame.activate_at::<A>(entry.slot(), self.from);
             } else {
-                frame.put_back::<A>(entry.slot());
+                // SAFETY: R3: the entry says that the batch owns it.
+                unsafe { frame.put_back::<A>(entry.slot()) };
             }
         }
     }
@@ -58,10 +59,10 @@ impl<'t, A: Access> Securing<'t, A> {
         self.rest.entries.next().map(Entry::read)
     }
 
-    /// For the slot of the entry that came last, which is owned now.
-    pub(crate) fn keep(&mut self, slot: SlotId) {
+    /// For the entry that came last, which is owned now.
+    pub(crate) fn keep(&mut self, owned: Entry) {
         if let Some(index) = self.room.next() {
-            Entry::owned(slot).write(index);
+            owned.write(index);
         }
     }
 

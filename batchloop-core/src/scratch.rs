@@ -41,8 +41,11 @@ pub(crate) struct Entry(u32);
 const OWNED: u32 = 1 << 31;
 
 impl Entry {
+    /// # Safety
+    ///
+    /// R3: whoever has the batch that it is written for owns the slot.
     #[inline(always)]
-    pub(crate) fn owned(slot: SlotId) -> Self {
+    pub(crate) unsafe fn owned(slot: SlotId) -> Self {
         Entry(slot.bits() | OWNED)
     }
 

@@ -11,6 +11,7 @@ use crate::{
     index::{SetId, SlotId},
     lifecycle::{Activate, Ended, Enter, Life, Refusal, Take},
     lineage::Lineage,
+    scratch::Entry,
     shape::Offset,
     sync::{Ordering, fence, spin_loop},
 };
@@ -21,15 +22,6 @@ use crate::{
 const PATIENCE: usize = 2000;
 #[cfg(loom)]
 const PATIENCE: usize = 2;
-
-/// What a taker got.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Taken {
-    /// A slot that waits at the point.
-    Here,
-    /// Nothing: the bit was stale, a hook will activate the slot again, or it waits at another point.
-    Nothing,
-}
 
 /// Runs one transition: reads the word, and exchanges it for what `edge` makes of it.
 #[inline(always)]
@@ -82,9 +74,14 @@ impl Frame {
     }
 
     /// Edge 13, for whoever reserved the slot and has told the handle of the tenant that does not come.
-    pub(crate) fn skip_version<A: Access>(&self, slot: SlotId) {
+    ///
+    /// # Safety
+    ///
+    /// R2: so it is.
+    pub(crate) unsafe fn skip_version<A: Access>(&self, slot: SlotId) {
         let wrapped = self.transition::<A, _>(slot, |life| life.skip(self.limit));
-        self.bury::<A>(slot, wrapped);
+        // SAFETY: R2: the caller's promise.
+        unsafe { self.bury::<A>(slot, wrapped) };
     }
 
     /// Edge 1, for whoever reserved the slot and has written its payload.
@@ -237,25 +234,31 @@ impl Frame {
 
     /// Edge 3, for a taker at the point of `set` that has the slot's bit in hand.
     #[inline]
-    pub(crate) fn take<A: Access>(&self, slot: SlotId, set: SetId) -> Taken {
+    pub(crate) fn take<A: Access>(&self, slot: SlotId, set: SetId) -> Option<Entry> {
         let edge = |life: Life| match life.take() {
             Take::Taken(next) => Ok((next, true)),
             Take::Deferred(next) => Ok((next, false)),
             Take::Gone => Err(()),
         };
-        match self.attempt::<A, _, _>(slot, edge) {
-            // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
-            Ok(true) if self.place(slot) == set => Taken::Here,
-            Ok(true) => {
-                self.put_back::<A>(slot);
-                Taken::Nothing
-            }
-            Ok(false) | Err(()) => Taken::Nothing,
+        let is_taken = self.attempt::<A, _, _>(slot, edge).unwrap_or(false);
+        // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
+        if is_taken && self.place(slot) == set {
+            // SAFETY: R3: the exchange has made it the taker's.
+            return Some(unsafe { Entry::owned(slot) });
         }
+        if is_taken {
+            // SAFETY: R3: as above.
+            unsafe { self.put_back::<A>(slot) };
+        }
+        None
     }
 
     /// Edge 4, or 11 where the slot died in the batch.
-    pub(crate) fn put_back<A: Access>(&self, slot: SlotId) {
+    ///
+    /// # Safety
+    ///
+    /// R3: the caller owns the slot.
+    pub(crate) unsafe fn put_back<A: Access>(&self, slot: SlotId) {
         let (live, wrapped) = self.transition::<A, _>(slot, |life| {
             let (next, live) = life.put_back();
             (next, (live, next.version() == 0))
@@ -263,22 +266,29 @@ impl Frame {
         if live {
             self.activate_again::<A>(slot);
         } else {
-            self.bury::<A>(slot, wrapped);
+            // SAFETY: R2: its tenant has ended, and who owns it buries it.
+            unsafe { self.bury::<A>(slot, wrapped) };
         }
     }
 
     #[cold]
-    fn bury<A: Access>(&self, slot: SlotId, wrapped: bool) {
+    unsafe fn bury<A: Access>(&self, slot: SlotId, wrapped: bool) {
         if wrapped {
-            self.wrapped::<A>(slot);
+            // SAFETY: R2: the caller's promise.
+            unsafe { self.wrapped::<A>(slot) };
         } else {
-            self.give_back::<A>(slot);
+            // SAFETY: R2: the caller's promise.
+            unsafe { self.give_back::<A>(slot) };
         }
     }
 
     /// Edge 5, for a slot of the caller's batch. `None` where the slot is not the caller's any more.
+    ///
+    /// # Safety
+    ///
+    /// R3: the caller owns the slot.
     #[inline(always)]
-    pub(crate) fn enter<A: Access>(&'static self, slot: SlotId) -> Option<Entered<A>> {
+    pub(crate) unsafe fn enter<A: Access>(&'static self, slot: SlotId) -> Option<Entered<A>> {
         enum Found {
             Entered(Life),
             Deferred,
@@ -297,7 +307,8 @@ impl Frame {
             }),
             Found::Deferred => None,
             Found::Buried(wrapped) => {
-                self.bury::<A>(slot, wrapped);
+                // SAFETY: R2: its tenant has ended, and who owns it buries it.
+                unsafe { self.bury::<A>(slot, wrapped) };
                 None
             }
         }
@@ -310,7 +321,8 @@ impl Frame {
         let before = self.attempt::<A, _, _>(slot, edge).ok()?;
         // The place is read as owner. Read before the exchange, it could be that of an earlier tenant.
         if self.place(slot) != set {
-            self.park_active::<A>(slot);
+            // SAFETY: R2, R3: the exchange has made it the caller's, and locked it.
+            unsafe { self.park_active::<A>(slot) };
             return None;
         }
         Some(Entered {
@@ -323,7 +335,7 @@ impl Frame {
     /// Edge 6, for the owner of a slot that is at another point than it thought.
     #[cold]
     #[inline(never)]
-    fn park_active<A: Access>(&self, slot: SlotId) {
+    unsafe fn park_active<A: Access>(&self, slot: SlotId) {
         self.transition::<A, _>(slot, |life| (life.park_active(), ()));
         self.activate_again::<A>(slot);
     }
@@ -406,16 +418,20 @@ impl<A: Access> Lock<A> {
         self.payload().wrapping_add(bytes).cast()
     }
 
-    /// Edge 7.
+    /// Edge 7, for an owner: the slot is its batch's.
     #[inline(always)]
-    pub(crate) fn keep(self) {
+    pub(crate) fn keep(self) -> Entry {
+        debug_assert!(self.owner);
         let this = self.leave();
         transition::<A, _>(this.word, |life| (life.keep(), ()));
+        // SAFETY: R3: who had the lock owns it.
+        unsafe { Entry::owned(this.slot) }
     }
 
-    /// Edge 6.
+    /// Edge 6, for an owner.
     #[inline(always)]
     pub(crate) fn park(self) {
+        debug_assert!(self.owner);
         let this = self.leave();
         let activate = transition::<A, _>(this.word, Life::park);
         if activate == Activate::Yes {
@@ -454,8 +470,10 @@ impl<A: Access> Drop for Lock<A> {
                 let &mut Free(frame, slot, owner, _) = self;
                 let ended = frame.transition::<A, _>(slot, |life| life.end(owner, frame.limit));
                 match ended {
-                    Ended::Free => frame.give_back::<A>(slot),
-                    Ended::Wrapped => frame.wrapped::<A>(slot),
+                    // SAFETY: R2: the edge has ended its tenant, and nobody owns it.
+                    Ended::Free => unsafe { frame.give_back::<A>(slot) },
+                    // SAFETY: R2: as above.
+                    Ended::Wrapped => unsafe { frame.wrapped::<A>(slot) },
                     Ended::Dead => {}
                 }
             }

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The files whose job needs `unsafe`. All others do without.
-const UNSAFE: [&str; 24] = [
+const UNSAFE: [&str; 25] = [
     "batchloop-core/src/active_set.rs",
     "batchloop-core/src/batch.rs",
     "batchloop-core/src/bitmap.rs",
@@ -22,6 +22,7 @@ const UNSAFE: [&str; 24] = [
     "batchloop-core/src/lineage.rs",
     "batchloop-core/src/machine.rs",
     "batchloop-core/src/project.rs",
+    "batchloop-core/src/rest.rs",
     "batchloop-core/src/scratch.rs",
     "batchloop-core/src/shape.rs",
     "batchloop-core/src/slot.rs",
