@@ -51,7 +51,7 @@ impl Idle for Parking {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::thread;
+    use std::{thread, time::Duration};
 
     use batchloop_core::{Capacity, Machine, Shared, Step, Turn, point};
 
@@ -137,5 +137,30 @@ mod tests {
         for thread in threads {
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_driver_with_nothing_to_do_sleeps_until_its_bell_rings() {
+        let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1));
+        let parking = Parking::new(&machine).unwrap();
+        assert!(machine.counter().is_rung_by(parking.bell()));
+        let turns = thread::spawn(move || {
+            let mut turns = 0_u32;
+            let run = machine.driver().unwrap().run(parking, |cx| {
+                turns += 1;
+                cx.arrivals().release();
+                if cx.machine().live() == 1 {
+                    cx.stop();
+                }
+            });
+            run.unwrap();
+            turns
+        });
+        thread::sleep(Duration::from_millis(100));
+        let end = machine.reserve().unwrap();
+        machine.counter().ring();
+        // It has spun and yielded in a few of them, and in no more.
+        assert!(turns.join().unwrap() < 1000);
+        drop(end);
     }
 }
