@@ -744,3 +744,30 @@ fn pauses_make_the_thread_s_timers_exact() {
     let (before, after) = changed.join().unwrap();
     assert!(after == 1000 && before > after, "{before} {after}");
 }
+
+#[test]
+fn a_busy_thread_looks_at_its_descriptors_when_it_is_time() {
+    let mut multiplexer = Multiplexer::new().unwrap();
+    assert!(!multiplexer.is_time_to_look(), "it has just been awake");
+    let soon = Instant::now() + Duration::from_secs(1000);
+    multiplexer.looked = Some(soon);
+    assert!(!multiplexer.is_time_to_look());
+    assert_eq!(multiplexer.looked, Some(soon));
+    let long_ago = Instant::now() - BUSY;
+    multiplexer.looked = Some(long_ago);
+    assert!(multiplexer.is_time_to_look());
+    assert!(multiplexer.looked > Some(long_ago));
+}
+
+#[test]
+fn all_that_waits_have_brought_is_counted() {
+    let mut fixture = Fixture::new();
+    let (_handle, mut peer) = fixture.state();
+    let mut all = fixture.round();
+    for _ in 0..3 {
+        peer.write_all(b"x").unwrap();
+        all = all + fixture.round();
+    }
+    assert_eq!(all.delivered, 4);
+    assert_eq!(fixture.multiplexer.total(), all);
+}
