@@ -1,8 +1,5 @@
 //! The live states of a machine as records, from any thread.
 
-#[cfg(feature = "alloc")]
-extern crate alloc;
-
 use core::fmt;
 
 use crate::{
@@ -232,8 +229,8 @@ impl Record {
     }
 
     /// What the state itself prints as: nothing where the census does not know, `busy` while somebody works on it or
-    /// when it has ended. It is locked while it prints: with feature `alloc` into memory, and else into the output, which
-    /// should not block then. A `Debug` that panics releases its state.
+    /// when it has ended. It is locked while it prints into the output: where
+    /// that may block, print into memory first. A `Debug` that panics releases its state.
     pub fn state(&self) -> impl fmt::Display {
         State(*self)
     }
@@ -315,32 +312,7 @@ unsafe fn describe<T: fmt::Debug, A: Access>(
     let payload = lock.payload().cast::<T>();
     // SAFETY: R2, R6: the lock is held, and the machine's states are `T`s.
     let state = unsafe { &*payload };
-    let text = printed(state, f);
+    let answer = state.fmt(f);
     lock.unlock(false);
-    f.write_str(&text?)
-}
-
-/// What a state prints as, for the output behind its lock: who reads a dump slowly, or not at all, holds up no state.
-#[cfg(feature = "alloc")]
-fn printed<T: fmt::Debug>(
-    state: &T,
-    f: &fmt::Formatter<'_>,
-) -> Result<alloc::string::String, fmt::Error> {
-    use fmt::Write;
-    let mut text = alloc::string::String::new();
-    match f.alternate() {
-        true => write!(text, "{state:#?}")?,
-        false => write!(text, "{state:?}")?,
-    }
-    Ok(text)
-}
-
-/// Without memory to keep it, a state prints into the output under its lock, and nothing is left for later.
-#[cfg(not(feature = "alloc"))]
-fn printed<T: fmt::Debug>(
-    state: &T,
-    f: &mut fmt::Formatter<'_>,
-) -> Result<&'static str, fmt::Error> {
-    state.fmt(f)?;
-    Ok("")
+    answer
 }

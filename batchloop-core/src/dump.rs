@@ -39,8 +39,8 @@ impl<T, A: Access> Dump<T, A> {
         }
     }
 
-    /// Prints the states too. Each is locked while it prints: with feature `alloc` into memory, and else into the output,
-    /// which should not block then. A `Debug` that panics releases its state.
+    /// Prints the states too. Each is locked while it prints into the output: where that may block, such as a pipe that is
+    /// read slowly, print into memory first. A `Debug` that panics releases its state.
     pub fn states(mut self) -> Self
     where
         T: fmt::Debug,
