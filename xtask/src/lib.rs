@@ -10,7 +10,7 @@ use std::{
 pub const LIST: &str = "batchloop-core/mutations.toml";
 
 /// The package whose files are named without their folders.
-const CORE: &str = "batchloop-core";
+pub const CORE: &str = "batchloop-core";
 
 /// How a test is run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
