@@ -309,13 +309,13 @@ fn whoever_cannot_be_answered_is_cut_off_and_the_log_says_so() {
     set(&server, "b", &[b'x'; 40_000]);
     let requests = b"GET b\r\n".repeat(1000);
     let mut clients = Vec::new();
-    loop {
+    // On a ring the client need not notice: what it was sent before stays for it, until it has taken nothing for too long.
+    while clients.len() < 60 {
         let client = server.connect();
         if !send_on_and_on(&client, &requests) {
             break;
         }
         clients.push(client);
-        assert!(clients.len() < 100, "none of them is cut off");
     }
     let note = server.note();
     assert!(note.starts_with("kv: 127.0.0.1:"), "{note}");
