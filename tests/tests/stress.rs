@@ -49,7 +49,8 @@ fn entry(cx: &mut Turn<'_, Letterbox, Shared>, worker: &Worker, taken: &AtomicU6
         .stage(point!("second", Workload::CPU, at_most: 16), moved)
         .advance(|letterbox, _| letterbox.empty(worker, Workload::CPU, taken));
     cx.stage(point!("third", Workload::IO), moved)
-        .advance(|letterbox, _| letterbox.empty(worker, Workload::IO, taken));
+        .advance(|letterbox, _| letterbox.empty(worker, Workload::IO, taken))
+        .put_back();
 }
 
 impl Letterbox {
