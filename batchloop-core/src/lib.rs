@@ -125,7 +125,7 @@
 //! | [`Dump`], [`Census`], [`Record`], [`Standing`], [`TypeName`] | every live state, printed or as data |
 //! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
 //!
-//! [`implementation`] explains the inside.
+//! [`internals`] explains the inside.
 #![no_std]
 
 #[cfg(any(test, loom))]
@@ -146,101 +146,76 @@ macro_rules! opaque_debug {
     )*};
 }
 
-mod access;
-mod active_set;
-mod batch;
-mod bench;
-mod bitmap;
-mod capacity;
-mod census;
-mod change;
-#[cfg(any(not(loom), test))]
-mod claim;
-mod completion;
-mod context;
-mod cursor;
-mod dump;
-mod error;
-mod events;
-mod frame;
-mod free_set;
-mod handle;
-#[cfg(feature = "alloc")]
-mod heap;
-#[cfg(not(loom))]
-mod home;
-mod hook;
-mod idle;
-pub mod implementation;
-mod index;
-mod layout;
-mod lifecycle;
-mod lineage;
+mod ground;
+mod inspect;
+pub mod internals;
 mod machine;
-mod me;
-mod point;
-mod position;
-mod project;
-mod rest;
-mod scratch;
-mod shape;
-mod slot;
-mod storage;
-mod sync;
-mod task;
-#[cfg(feature = "task-bell")]
-mod task_bell;
+mod program;
+mod signal;
+mod slab;
+mod sleep;
 mod timers;
-mod trie;
 mod turn;
-mod type_name;
-mod watch;
-mod workload;
 
-pub use access::{Access, Admits, Local, Shared, Word};
-pub use batch::{Batch, Step};
-pub use capacity::{Capacity, Footprint, Wrap};
-pub use census::{Census, Record, Standing};
-pub use change::{Bell, BellTaken, ChangeCounter, Snapshot};
+pub use ground::word::{Access, Admits, Local, Shared, Word};
+pub use inspect::{
+    census::{Census, Record, Standing},
+    dump::Dump,
+};
 #[cfg(any(not(loom), test))]
 #[doc(hidden)]
-pub use claim::Claim;
-pub use completion::{Abandoned, Completion, Delivery};
-pub use context::Context;
-pub use dump::Dump;
-pub use error::{
-    Busy, ChildError, Claimed, Diverged, DriversTaken, Fault, Full, Mismatch, SignalError, Site,
-    Stale, TooShort,
+pub use machine::claim::Claim;
+#[cfg(not(loom))]
+pub use machine::home::{Home, Storage};
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub use machine::home::{Memory, Uncleared};
+pub use machine::{
+    full::{ChildError, Claimed, DriversTaken, Full, TooShort},
+    layout::Footprint,
+    storage::{Parts, Payload},
+    typed::{Machine, Reservation},
 };
-pub use events::Events;
-pub use frame::FrameCell;
-pub use handle::{Handle, Token, Version};
-#[cfg(not(loom))]
-pub use home::{Home, Storage};
-#[cfg(not(loom))]
 #[doc(hidden)]
-pub use home::{Memory, Uncleared};
-pub use hook::{Hook, Reaction, Waker};
-pub use idle::{Backoff, Idle, Progress};
-pub use lineage::{Kin, Lineage};
-pub use machine::{Machine, Reservation};
-pub use me::Me;
-pub use point::ProgramPoint;
-pub use position::Position;
-pub use project::Field;
-#[doc(hidden)]
-pub use project::FieldAt;
-pub use scratch::Index;
-pub use storage::{Parts, Payload, Place};
-pub use task::{NoTasks, TaskCell};
-#[cfg(feature = "task-bell")]
-pub use task_bell::{Changed, TaskBell};
+pub use program::field::FieldAt;
+pub use program::{
+    fault::{Diverged, Fault, Mismatch},
+    field::Field,
+    point::{ProgramPoint, Site},
+    trie::Node,
+    type_name::TypeName,
+    workload::{Workload, Workloads},
+};
+pub use signal::{
+    completion::{Abandoned, Completion, Delivery},
+    hook::{Hook, Reaction, Waker},
+    me::Me,
+    task::NoTasks,
+};
+pub use slab::{
+    capacity::{Capacity, Wrap},
+    entry::Index,
+    events::Events,
+    handle::{Handle, Token, Version},
+    lineage::Lineage,
+    raw::{MachineCell, ParentCell, Place, TaskCell},
+    stale::{Busy, SignalError, Stale},
+};
+pub use sleep::{
+    change::{Bell, BellTaken, ChangeCounter, Snapshot},
+    counters::Shard,
+    idle::{Backoff, Idle, Progress},
+    watch::{Announced, Watch},
+};
 pub use timers::{Timer, Timers};
-pub use trie::Node;
-pub use turn::{Driver, Turn};
-pub use type_name::TypeName;
-pub use watch::{Announced, Shard, Watch};
-pub use workload::{Workload, Workloads};
+#[cfg(feature = "task-bell")]
+pub use turn::hosted::{Changed, TaskBell};
+pub use turn::{
+    batch::{Batch, Step},
+    context::Context,
+    driver::{Driver, Turn},
+    position::Position,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

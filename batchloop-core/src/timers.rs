@@ -7,7 +7,11 @@
 
 use core::{fmt, iter, ops::Range};
 
-use crate::{access::Access, events::Events, frame::Frame, handle::Token, machine::Machine};
+use crate::{
+    ground::word::Access,
+    machine::typed::Machine,
+    slab::{events::Events, handle::Token, raw::RawMachine},
+};
 
 /// The children of a node. Four lie in one or two cache lines, and make half as many levels as two.
 const CHILDREN: usize = 4;
@@ -99,7 +103,7 @@ impl Timer {
 pub struct Timers<'s> {
     timers: &'s mut [Timer],
     /// The machine whose states have been told.
-    told: Option<&'static Frame>,
+    told: Option<&'static RawMachine>,
     now: u64,
     /// How many nodes the heap has: the first so many.
     armed: usize,
@@ -161,7 +165,7 @@ impl<'s> Timers<'s> {
             Some(timer) if timer.place == TOLD && timer.told == version(state) => {
                 timer.place = IDLE;
                 let told = self.told;
-                told.is_some_and(|frame| frame.withdraw_deadline(state))
+                told.is_some_and(|raw| raw.withdraw_deadline(state))
             }
             _ => false,
         }
@@ -198,7 +202,7 @@ impl<'s> Timers<'s> {
         now: u64,
         machine: &Machine<T, A>,
     ) -> usize {
-        self.told = Some(machine.frame);
+        self.told = Some(machine.raw);
         self.now = self.now.max(now);
         let (mut met, mut woken) = (0, 0);
         // From the last to the first, so that what takes the place of one that is due is not due.

@@ -3,7 +3,8 @@
 use std::fs;
 
 use batchloop_core::{
-    Capacity, Footprint, FrameCell, Index, Kin, Machine, Node, Payload, Place, Step, Word, point,
+    Capacity, Footprint, Index, Machine, MachineCell, Node, ParentCell, Payload, Place, Step, Word,
+    point,
 };
 
 type State = [u64; 8];
@@ -35,10 +36,10 @@ fn a_footprint_is_the_sum_of_the_arrays() {
         FOOTPRINT.bookkeeping,
         words * size_of::<Word>() + 1000 * size_of::<Place>()
     );
-    assert_eq!(FOOTPRINT.parents, 1000 * size_of::<Kin>());
+    assert_eq!(FOOTPRINT.parents, 1000 * size_of::<ParentCell>());
     assert_eq!(
         FOOTPRINT.fixed,
-        size_of::<FrameCell>()
+        size_of::<MachineCell>()
             + CAPACITY.nodes() * size_of::<Node>()
             + CAPACITY.scratch() * size_of::<Index>()
     );

@@ -3,9 +3,9 @@
 use std::panic::{UnwindSafe, catch_unwind};
 
 use batchloop_core::{
-    Capacity, ChildError, DriversTaken, Fault, FrameCell, Full, Index, Kin, Machine, Node, Parts,
-    Payload, Place, Progress, Shard, Shared, SignalError, Step, TaskCell, TooShort, Turn, Version,
-    Word, Wrap, field, point,
+    Capacity, ChildError, DriversTaken, Fault, Full, Index, Machine, MachineCell, Node, ParentCell,
+    Parts, Payload, Place, Progress, Shard, Shared, SignalError, Step, TaskCell, TooShort, Turn,
+    Version, Word, Wrap, field, point,
 };
 
 /// Why the capacity is refused. In a `const` the same words are an error of the compiler.
@@ -287,13 +287,13 @@ fn parts(capacity: Capacity) -> Parts<u8> {
     }
     let slots = capacity.slot_count();
     Parts {
-        frame: Box::leak(Box::new(FrameCell::EMPTY)),
+        raw: Box::leak(Box::new(MachineCell::EMPTY)),
         payloads: slice(slots, || Payload::EMPTY),
         lives: slice(slots, || Word::EMPTY),
         places: slice(slots, || Place::EMPTY),
         sets: slice(capacity.set_words(), || Word::EMPTY),
         nodes: slice(capacity.nodes(), || Node::EMPTY),
-        kin: slice(capacity.kin(), || Kin::EMPTY),
+        kin: slice(capacity.kin(), || ParentCell::EMPTY),
         tasks: slice(capacity.task_cells(), || TaskCell::EMPTY),
         shards: slice(capacity.shards(), || Shard::EMPTY),
         scratch: slice(capacity.scratch(), || Index::EMPTY),

@@ -7,29 +7,31 @@ use std::{
 };
 
 /// The files whose job needs `unsafe`. All others do without.
-const UNSAFE: [&str; 25] = [
-    "batchloop-core/src/active_set.rs",
-    "batchloop-core/src/batch.rs",
-    "batchloop-core/src/bitmap.rs",
-    "batchloop-core/src/census.rs",
-    "batchloop-core/src/change.rs",
-    "batchloop-core/src/frame.rs",
-    "batchloop-core/src/free_set.rs",
-    "batchloop-core/src/heap.rs",
-    "batchloop-core/src/home.rs",
-    "batchloop-core/src/hook.rs",
-    "batchloop-core/src/index.rs",
-    "batchloop-core/src/lineage.rs",
-    "batchloop-core/src/machine.rs",
-    "batchloop-core/src/project.rs",
-    "batchloop-core/src/rest.rs",
-    "batchloop-core/src/scratch.rs",
-    "batchloop-core/src/shape.rs",
-    "batchloop-core/src/slot.rs",
-    "batchloop-core/src/storage.rs",
+const UNSAFE: [&str; 27] = [
+    "batchloop-core/src/ground/active_set.rs",
+    "batchloop-core/src/ground/bitmap.rs",
+    "batchloop-core/src/ground/free_set.rs",
+    "batchloop-core/src/ground/index.rs",
+    "batchloop-core/src/inspect/census.rs",
+    "batchloop-core/src/machine/heap.rs",
+    "batchloop-core/src/machine/home.rs",
+    "batchloop-core/src/machine/storage.rs",
+    "batchloop-core/src/machine/typed.rs",
+    "batchloop-core/src/program/field.rs",
+    "batchloop-core/src/program/projections.rs",
+    "batchloop-core/src/program/shape.rs",
+    "batchloop-core/src/program/trie.rs",
+    "batchloop-core/src/signal/hook.rs",
+    "batchloop-core/src/signal/task.rs",
+    "batchloop-core/src/slab/entry.rs",
+    "batchloop-core/src/slab/raw.rs",
+    "batchloop-core/src/slab/room.rs",
+    "batchloop-core/src/slab/slot.rs",
+    "batchloop-core/src/sleep/change.rs",
+    "batchloop-core/src/turn/batch.rs",
+    "batchloop-core/src/turn/rest.rs",
+    "batchloop-core/src/turn/scratch.rs",
     "batchloop-core/tests/sections.rs",
-    "batchloop-core/src/task.rs",
-    "batchloop-core/src/trie.rs",
     "batchloop-eventfd/src/ring.rs",
     "batchloop-eventfd/src/ring/buffers.rs",
     "tests/tests/no_alloc.rs",
@@ -55,10 +57,11 @@ const BOARDS: [&str; 10] = [
 
 /// The file that chooses an atomics backend, and the types elsewhere that are no concern of a model checker: a
 /// driver's scratch space, which one thread uses at a time, and the word that a futex is.
-const BACKEND: [&str; 4] = [
-    "batchloop-core/src/sync.rs",
+const BACKEND: [&str; 5] = [
+    "batchloop-core/src/ground/sync.rs",
+    "batchloop-core/src/ground/witness.rs",
     "batchloop-std/src/futex.rs",
-    "batchloop-core/src/scratch.rs: core::sync::atomic::AtomicU32",
+    "batchloop-core/src/slab/entry.rs: core::sync::atomic::AtomicU32",
     "batchloop-eventfd/src/sync.rs",
 ];
 
@@ -321,7 +324,7 @@ fn no_safe_function_takes_a_number_of_its_caller_unchecked() {
 fn a_number_that_is_passed_on_is_found() {
     let found = |text: &str| {
         let source = Source {
-            path: "batchloop-core/src/frame.rs".to_string(),
+            path: "batchloop-core/src/slab/raw.rs".to_string(),
             text: text.to_string(),
         };
         let functions = Function::all(&source);
@@ -372,7 +375,7 @@ fn rests_on_contract(comment: &str) -> bool {
 
 #[test]
 fn unsafe_names_the_rule_that_it_rests_on() {
-    let mut library = defined_rules("batchloop-core/src/implementation.rs", "R");
+    let mut library = defined_rules("batchloop-core/src/internals.rs", "R");
     library.extend(defined_rules("batchloop-eventfd/src/ring.rs", "K"));
     let board = defined_rules("targets/boards/firmware/src/lib.rs", "B");
     let mut cited = BTreeSet::new();

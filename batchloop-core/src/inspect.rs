@@ -1,0 +1,4 @@
+//! Every live state, as data or printed.
+
+pub(crate) mod census;
+pub(crate) mod dump;

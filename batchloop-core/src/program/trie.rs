@@ -1,0 +1,346 @@
+//! The append-only trie of contexts: which points the entry point visits, in which order.
+//!
+//! A node is a program point, an iteration number and a parent. Nodes are appended to an array and stay there for ever.
+//! The children of a node are a list, in the order in which traversals visit them. A traversal predicts that the node
+//! after the one it visited last comes next, which costs one comparison when it is deterministic. Looking a node up in
+//! any other way walks the parent's list, and happens only on the first traversal and when a traversal differs.
+//!
+//! **Order.** A traversal may leave nodes out, and may find new ones anywhere: a stage inside an `if`, one more round of
+//! a loop. A new node is linked behind the one that the traversal has come from. Where it stands relative to what follows is
+//! not known then, and the link to that is *loose* until a traversal takes it. If a node that lies behind a traversal is
+//! visited all the same, the links from it to the present place decide: if each of them has been taken by some traversal,
+//! the recorded order says the opposite, which is a divergence. If one is loose, no traversal has said so, and the node
+//! moves to the present place. So a program that visits subsets of one order is never at fault, whatever comes first, and
+//! one that changes the order of nodes that follow each other is.
+
+use core::any::TypeId;
+
+use crate::{
+    ground::{
+        index::{Link, LinkCell, NodeCell, NodeId, SetCell, SetId},
+        sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, spin_loop},
+    },
+    program::{
+        fault::Fault,
+        point::{ProgramPoint, Site},
+        shape::{Projection, Shape, ShapeCell},
+        type_name::TypeName,
+    },
+};
+
+/// A node of the trie, in storage that the caller supplies.
+pub struct Node {
+    pub(super) point: AtomicPtr<ProgramPoint>,
+    pub(super) iteration: AtomicU32,
+    pub(super) next: LinkCell,
+    pub(super) parent: NodeCell,
+    pub(super) first_child: NodeCell,
+    /// The active set of a stage; the entrance's for the root and for scopes, which have none.
+    pub(super) set: SetCell,
+    /// Whether a traversal has come to the end of the children, so that further ones are late.
+    pub(super) complete: AtomicU16,
+    /// What the stage works on.
+    pub(super) shape: ShapeCell,
+    /// Room for the workload of some set, which has nothing to do with this node; see [`Trie::workload_index`].
+    pub(super) workload: AtomicU16,
+    /// Room for a field of some shape, which has nothing to do with this node.
+    projection: Projection,
+}
+
+opaque_debug!(Node);
+
+/// What a node is visited as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Visited {
+    Stage,
+    Scope,
+}
+
+impl Node {
+    /// An unused node: all zero.
+    #[cfg(not(loom))]
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "a fresh node for each array element is what is wanted"
+    )]
+    pub const EMPTY: Node = Node {
+        point: AtomicPtr::new(core::ptr::null_mut()),
+        iteration: AtomicU32::new(0),
+        next: LinkCell::EMPTY,
+        parent: NodeCell::EMPTY,
+        first_child: NodeCell::EMPTY,
+        set: SetCell::EMPTY,
+        complete: AtomicU16::new(0),
+        shape: ShapeCell::EMPTY,
+        workload: AtomicU16::new(0),
+        projection: Projection::EMPTY,
+    };
+
+    #[cfg(loom)]
+    pub(crate) fn empty() -> Node {
+        Node {
+            point: AtomicPtr::new(core::ptr::null_mut()),
+            iteration: AtomicU32::new(0),
+            next: LinkCell::empty(),
+            parent: NodeCell::empty(),
+            first_child: NodeCell::empty(),
+            set: SetCell::empty(),
+            complete: AtomicU16::new(0),
+            shape: ShapeCell::empty(),
+            workload: AtomicU16::new(0),
+            projection: Projection::empty(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, point: &'static ProgramPoint, iteration: u32) -> bool {
+        // ORDERING: Relaxed; the node was reached through an Acquire load of the link that published it.
+        core::ptr::eq(self.point.load(Ordering::Relaxed), point)
+            && self.iteration.load(Ordering::Relaxed) == iteration
+    }
+
+    /// The site, if the node is in use and not the root.
+    pub(crate) fn site(&self) -> Option<Site> {
+        let point = self.point.load(Ordering::Relaxed);
+        // SAFETY: R1: the pointer is null or was made from a `&'static ProgramPoint` in `insert`.
+        let point = unsafe { point.as_ref() }?;
+        Some(Site {
+            point,
+            iteration: self.iteration.load(Ordering::Relaxed),
+        })
+    }
+
+    pub(crate) fn parent(&self) -> NodeId {
+        self.parent.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set(&self) -> SetId {
+        // ORDERING: Relaxed; a stage's set was stored before the link that led here. A set that a node gets later, because
+        // it was a scope at first, may be missed for a while, as a wake is that comes behind the turn.
+        self.set.load(Ordering::Relaxed)
+    }
+
+    /// The active set and the shape of a stage that a batch has come to.
+    #[inline]
+    pub(super) fn bound(&self) -> Option<(SetId, Shape)> {
+        // ORDERING: Acquire; the partner is the Release store in `bind_first`, so the set is seen with the shape.
+        let shape = self.shape.load(Ordering::Acquire)?;
+        Some((self.set.load(Ordering::Relaxed), shape))
+    }
+
+    /// The child that is visited first; the root if there is none.
+    #[inline(always)]
+    pub(crate) fn first_child(&self) -> NodeId {
+        // ORDERING: Acquire; the partner is the Release store of the link in `set_link`.
+        self.first_child.load(Ordering::Acquire)
+    }
+
+    /// The way to the sibling that is visited next, as far as is known.
+    #[inline(always)]
+    pub(crate) fn link(&self) -> Link {
+        // ORDERING: Acquire; as in `first_child`.
+        self.next.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn next(&self) -> NodeId {
+        self.link().node
+    }
+
+    /// A traversal has come to the end of the children.
+    #[inline]
+    pub(crate) fn complete(&self) {
+        // ORDERING: Relaxed; the mark only sorts what is counted.
+        if self.complete.load(Ordering::Relaxed) == 0 {
+            self.complete.store(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How far the trie has grown, and what is extending it.
+pub(super) struct Growth {
+    pub(super) nodes: AtomicU16,
+    pub(super) sets: AtomicU16,
+    pub(super) scopes: AtomicU16,
+    pub(super) shapes: AtomicU16,
+    /// Taken for the rare change, by threads only: interrupt handlers do not traverse.
+    pub(super) extending: AtomicUsize,
+    pub(super) skipped: AtomicUsize,
+    pub(super) late: AtomicUsize,
+}
+
+impl Growth {
+    fn new() -> Self {
+        Growth {
+            nodes: AtomicU16::new(1),
+            sets: AtomicU16::new(1),
+            scopes: AtomicU16::new(0),
+            shapes: AtomicU16::new(1),
+            extending: AtomicUsize::new(0),
+            skipped: AtomicUsize::new(0),
+            late: AtomicUsize::new(0),
+        }
+    }
+
+    /// One more than the number of shapes that are projections.
+    #[inline]
+    fn shapes(&self) -> usize {
+        // ORDERING: Acquire; the partner is the Release store in `count_shape`.
+        self.shapes.load(Ordering::Acquire).into()
+    }
+
+    pub(super) fn lock(&self) {
+        // ORDERING: Acquire; the partner is the Release store when the last one that extended let go.
+        while self
+            .extending
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            spin_loop();
+        }
+    }
+}
+
+/// The type of a machine's states: what the shape of the whole state stands for.
+pub(crate) struct Whole {
+    pub(crate) id: TypeId,
+    pub(crate) name: &'static str,
+}
+
+/// The nodes of a machine, how far they have grown, and what they are made for.
+pub(crate) struct Trie {
+    nodes: &'static [Node],
+    pub(super) growth: Growth,
+    points: usize,
+    pub(super) scopes: usize,
+    /// The type of the machine's states.
+    pub(super) whole: Whole,
+}
+
+impl Trie {
+    /// # Safety
+    ///
+    /// R5: there is a node for the root, for each point and for each scope.
+    pub(crate) unsafe fn new(
+        nodes: &'static [Node],
+        points: usize,
+        scopes: usize,
+        whole: Whole,
+    ) -> Self {
+        Trie {
+            nodes,
+            growth: Growth::new(),
+            points,
+            scopes,
+            whole,
+        }
+    }
+
+    /// The type of the machine's states.
+    pub(crate) fn state_type(&self) -> TypeName {
+        TypeName::new(self.whole.name)
+    }
+
+    /// The set of this number, if there is a point for it.
+    pub(crate) fn set(&self, number: usize) -> Option<SetId> {
+        if number > self.points {
+            return None;
+        }
+        // SAFETY: R5: it has just been compared.
+        Some(unsafe { SetId::new_unchecked(number) })
+    }
+
+    /// The node of this number, if there is room for it.
+    pub(crate) fn node_id(&self, number: usize) -> Option<NodeId> {
+        if number >= self.nodes.len() {
+            return None;
+        }
+        // SAFETY: R5: it has just been compared.
+        Some(unsafe { NodeId::new_unchecked(number) })
+    }
+
+    #[inline(always)]
+    pub(crate) fn node(&self, node: NodeId) -> &Node {
+        debug_assert!(node.number() < self.nodes.len());
+        // SAFETY: R5: the number of a node.
+        unsafe { self.nodes.get_unchecked(node.number()) }
+    }
+
+    /// The room for fields in the nodes: one in each.
+    pub(super) fn projection(&self, node: usize) -> Option<&Projection> {
+        self.nodes.get(node).map(|node| &node.projection)
+    }
+
+    /// How many fields there is room for: the root keeps none.
+    pub(super) fn most_projections(&self) -> usize {
+        self.nodes.len() - 1
+    }
+
+    /// One more than the number of shapes that are projections.
+    #[inline]
+    pub(super) fn shapes(&self) -> usize {
+        self.growth.shapes()
+    }
+
+    /// There are more nodes than sets, so that each set has room in the node of its number.
+    #[inline]
+    pub(super) fn workload_cell(&self, set: SetId) -> &AtomicU16 {
+        debug_assert!(set.number() < self.nodes.len());
+        // SAFETY: R5: the sets are those of the points and of the entrance, and the nodes one for each point, and the root.
+        let node = unsafe { self.nodes.get_unchecked(set.number()) };
+        &node.workload
+    }
+
+    /// The number of the workload of a set's point.
+    #[inline]
+    pub(crate) fn workload_index(&self, set: SetId) -> u16 {
+        // ORDERING: Relaxed; written before the set's first state came to its point.
+        self.workload_cell(set).load(Ordering::Relaxed)
+    }
+
+    /// The stage whose active set this is; `None` for the entrance. Walks the nodes.
+    pub(crate) fn stage_of(&self, set: SetId) -> Option<NodeId> {
+        if set == SetId::ENTRANCE {
+            return None;
+        }
+        let nodes = self.growth.nodes.load(Ordering::Relaxed);
+        let mut grown = self.nodes.iter().take(nodes.into());
+        let stage = grown.position(|node| node.bound().is_some_and(|(bound, _)| bound == set))?;
+        self.node_id(stage)
+    }
+
+    #[cold]
+    pub(crate) fn points_exhausted(&self, at: Site) -> Fault {
+        Fault::PointsExhausted {
+            at,
+            capacity: self.points,
+        }
+    }
+
+    #[cold]
+    pub(super) fn scopes_exhausted(&self, at: Site) -> Fault {
+        Fault::ScopesExhausted {
+            at,
+            capacity: self.scopes,
+        }
+    }
+
+    /// Counts nodes that a traversal has left out.
+    pub(super) fn count_skipped(&self, nodes: usize) {
+        self.growth.skipped.fetch_add(nodes, Ordering::Relaxed);
+    }
+
+    /// How many visits have been left out so far, and how many nodes came late.
+    pub(crate) fn irregularities(&self) -> Irregularities {
+        Irregularities {
+            skipped: self.growth.skipped.load(Ordering::Relaxed),
+            late: self.growth.late.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What differed from the recorded traversal without being a fault.
+pub(crate) struct Irregularities {
+    pub(crate) skipped: usize,
+    pub(crate) late: usize,
+}
