@@ -46,7 +46,7 @@ impl Geometry {
     }
 
     #[inline(always)]
-    pub(crate) fn levels(&self) -> usize {
+    pub(super) fn levels(&self) -> usize {
         self.levels
     }
 
@@ -108,7 +108,7 @@ impl Spot {
     }
 
     #[inline(always)]
-    pub(crate) fn level(self) -> usize {
+    pub(super) fn level(self) -> usize {
         self.level
     }
 
@@ -124,7 +124,7 @@ impl Spot {
     ///
     /// R5: the word is not of the lowest level, and the bit stands for a word that exists.
     #[inline(always)]
-    pub(crate) unsafe fn below(self, bit: usize) -> Self {
+    pub(super) unsafe fn below(self, bit: usize) -> Self {
         Spot {
             level: self.level - 1,
             index: self.base() + bit,
@@ -162,13 +162,13 @@ impl<'a> Bitmap<'a> {
 
     /// What it is made of, to be passed on in registers.
     #[inline(always)]
-    pub(crate) fn parts(self) -> (&'a Geometry, &'a [Word]) {
+    pub(super) fn parts(self) -> (&'a Geometry, &'a [Word]) {
         (self.geometry, self.words)
     }
 
     /// The word at the top, by its level and number.
     #[inline(always)]
-    pub(crate) fn root(self) -> Spot {
+    pub(super) fn root(self) -> Spot {
         Spot {
             level: self.geometry.levels - 1,
             index: 0,
@@ -177,7 +177,7 @@ impl<'a> Bitmap<'a> {
 
     /// The word above, and the bit that stands for this word there; `None` for the word at the top.
     #[inline(always)]
-    pub(crate) fn above(self, spot: Spot) -> Option<(Spot, usize)> {
+    pub(super) fn above(self, spot: Spot) -> Option<(Spot, usize)> {
         let level = spot.level + 1;
         let above = Spot {
             level,
@@ -188,7 +188,7 @@ impl<'a> Bitmap<'a> {
 
     /// The last bit of a level that stands for something, counted through all words of the level.
     #[inline]
-    pub(crate) fn last(self, level: usize) -> usize {
+    pub(super) fn last(self, level: usize) -> usize {
         self.geometry.last(level)
     }
 
@@ -202,20 +202,20 @@ impl<'a> Bitmap<'a> {
 
     /// The word at the top.
     #[inline(always)]
-    pub(crate) fn top(self) -> &'a Word {
+    pub(super) fn top(self) -> &'a Word {
         // SAFETY: R5: the last word but one of every bitmap.
         unsafe { self.words.get_unchecked(self.geometry.words - 2) }
     }
 
     /// The resume position.
     #[inline(always)]
-    pub(crate) fn resume(self) -> &'a Word {
+    pub(super) fn resume(self) -> &'a Word {
         // SAFETY: R5: the last word of every bitmap.
         unsafe { self.words.get_unchecked(self.geometry.words - 1) }
     }
 
     /// The words of the lowest level.
-    pub(crate) fn leaves(self) -> &'a [Word] {
+    pub(super) fn leaves(self) -> &'a [Word] {
         &self.words[..self.geometry.leaves()]
     }
 }
@@ -273,7 +273,7 @@ impl Iterator for Leaf {
 
 /// The bit of a level that stands for the slot, counted through all words of the level.
 #[inline(always)]
-pub(crate) fn ancestor(slot: usize, level: usize) -> usize {
+pub(super) fn ancestor(slot: usize, level: usize) -> usize {
     slot >> (level as u32 * BITS.trailing_zeros())
 }
 
@@ -288,7 +288,7 @@ fn without_first(count: usize, bits: usize) -> usize {
 
 /// The lowest `count` bits, all of them from `BITS` up.
 #[inline(always)]
-pub(crate) const fn first_bits(count: usize) -> usize {
+pub(super) const fn first_bits(count: usize) -> usize {
     if count >= BITS {
         usize::MAX
     } else {

@@ -70,7 +70,7 @@ impl Census {
 
     /// The same, for records that know what the states print as. One of a [`Local`](crate::Local) machine must not leave
     /// its thread.
-    pub(crate) fn describing<T: fmt::Debug, A: Access>(machine: Machine<T, A>) -> Self {
+    pub(super) fn describing<T: fmt::Debug, A: Access>(machine: Machine<T, A>) -> Self {
         Census {
             raw: machine.raw,
             describe: Some(describe::<T, A>),

@@ -18,13 +18,13 @@ use crate::{
 
 /// What a target's pointers are like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Width {
+pub(super) struct Width {
     bits: u32,
 }
 
 impl Width {
     /// That of the target.
-    pub(crate) const HERE: Width = Width { bits: usize::BITS };
+    pub(super) const HERE: Width = Width { bits: usize::BITS };
 
     #[cfg(test)]
     pub(crate) const fn of_bits(bits: u32) -> Self {
@@ -52,7 +52,7 @@ impl Width {
 
 /// Which limits ask for more than there can be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TooLarge {
+pub(super) enum TooLarge {
     /// The slots alone: their words, or their parents.
     Slots,
     /// The slots and the size of a state.
@@ -67,7 +67,7 @@ pub(crate) enum TooLarge {
 
 impl TooLarge {
     /// What to say of it.
-    pub(crate) const fn message(self) -> &'static str {
+    pub(super) const fn message(self) -> &'static str {
         match self {
             TooLarge::Slots => "`slots`: so many cannot be addressed",
             TooLarge::States => "`slots`: so many states of this size cannot be addressed",
@@ -82,22 +82,22 @@ impl TooLarge {
 
 /// How many elements each part of a machine has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Counts {
-    pub(crate) set_words: u64,
+pub(super) struct Counts {
+    pub(super) set_words: u64,
     pub(crate) scratch: u64,
-    pub(crate) nodes: u64,
+    pub(super) nodes: u64,
     pub(crate) kin: u64,
-    pub(crate) task_cells: u64,
-    pub(crate) shards: u64,
+    pub(super) task_cells: u64,
+    pub(super) shards: u64,
 }
 
 /// How many bytes the parts of a machine take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Bytes {
+pub(super) struct Bytes {
     pub(crate) payloads: u64,
-    pub(crate) bookkeeping: u64,
+    pub(super) bookkeeping: u64,
     pub(crate) parents: u64,
-    pub(crate) fixed: u64,
+    pub(super) fixed: u64,
 }
 
 /// The words of a bitmap over the slots: a tree, and the resume position.
@@ -124,7 +124,7 @@ macro_rules! or_too_large {
 
 impl Capacity {
     /// The number of elements of each part, if a target of this width can have each of them.
-    pub(crate) const fn counts(&self, width: Width) -> Result<Counts, TooLarge> {
+    pub(super) const fn counts(&self, width: Width) -> Result<Counts, TooLarge> {
         let (slots, points) = (self.slots as u64, self.points as u64);
         or_too_large!(width.words(slots), Slots);
         // With at most 2³¹ slots, 2¹⁵ points and 64 drivers, none of these comes near 64 bits.
@@ -147,7 +147,7 @@ impl Capacity {
     }
 
     /// The bytes of each part with states of this size, if they can be addressed together.
-    pub(crate) const fn bytes(&self, state: u64, width: Width) -> Result<Bytes, TooLarge> {
+    pub(super) const fn bytes(&self, state: u64, width: Width) -> Result<Bytes, TooLarge> {
         let counts = match self.counts(width) {
             Ok(counts) => counts,
             Err(error) => return Err(error),

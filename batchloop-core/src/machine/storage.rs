@@ -139,7 +139,7 @@ impl<T: 'static> Parts<T> {
     /// # Safety
     ///
     /// R5: the parts are as long as the capacity needs them.
-    pub(crate) unsafe fn assemble<A: Admits<T>>(self, capacity: Capacity) -> Machine<T, A> {
+    pub(super) unsafe fn assemble<A: Admits<T>>(self, capacity: Capacity) -> Machine<T, A> {
         let whole = Whole {
             id: TypeId::of::<T>(),
             name: type_name::<T>(),

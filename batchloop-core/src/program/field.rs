@@ -27,7 +27,7 @@ impl<C, U> fmt::Debug for Field<C, U> {
 /// A field, without its types.
 pub(crate) struct FieldInfo {
     container: TypeId,
-    pub(crate) field: TypeId,
+    pub(super) field: TypeId,
     offset: u32,
     pub(crate) name: &'static str,
 }
@@ -38,7 +38,7 @@ impl FieldInfo {
         self.offset
     }
 
-    pub(crate) fn same(&self, other: &FieldInfo) -> bool {
+    pub(super) fn same(&self, other: &FieldInfo) -> bool {
         core::ptr::eq(self, other)
             || (self.container == other.container
                 && self.field == other.field

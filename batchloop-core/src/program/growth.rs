@@ -15,7 +15,7 @@ use crate::{
 
 impl Trie {
     /// Takes the right to append, and to change links. Waits while another thread has it.
-    pub(crate) fn extend(&self) -> Extending<'_> {
+    pub(super) fn extend(&self) -> Extending<'_> {
         self.growth.lock();
         Extending(self)
     }
@@ -69,17 +69,17 @@ pub(crate) enum Binding {
 }
 
 /// The right to append, and to change links.
-pub(crate) struct Extending<'a>(&'a Trie);
+pub(super) struct Extending<'a>(&'a Trie);
 
 impl Extending<'_> {
-    pub(crate) fn count_shape(&self) {
+    pub(super) fn count_shape(&self) {
         let known = self.0.growth.shapes.load(Ordering::Relaxed);
         // ORDERING: Release; the partner is the Acquire load in `Growth::shapes`.
         self.0.growth.shapes.store(known + 1, Ordering::Release);
     }
 
     /// A traversal has gone from one node to another, which was linked behind it.
-    pub(crate) fn tighten(&self, node: NodeId, next: NodeId) {
+    pub(super) fn tighten(&self, node: NodeId, next: NodeId) {
         let cell = &self.0.node(node).next;
         if cell.load(Ordering::Relaxed).node == next {
             let is_loose = false;
@@ -92,7 +92,7 @@ impl Extending<'_> {
     }
 
     /// Whether traversals have said that one sibling comes before another: each link between them was taken.
-    pub(crate) fn is_before(&self, mut node: NodeId, later: NodeId) -> bool {
+    pub(super) fn is_before(&self, mut node: NodeId, later: NodeId) -> bool {
         while node != later {
             let link = self.0.node(node).link();
             if node == NodeId::ROOT || link.is_loose {
@@ -187,7 +187,7 @@ impl Extending<'_> {
 
     /// Moves a node that stands somewhere before `last` to the place behind it. A traversal that stands at the node goes on
     /// behind `last`, and looks for what it has missed there.
-    pub(crate) fn move_behind(&self, parent: NodeId, last: NodeId, node: NodeId) {
+    pub(super) fn move_behind(&self, parent: NodeId, last: NodeId, node: NodeId) {
         let mut previous = NodeId::ROOT;
         let mut at = self.0.node(parent).first_child();
         while at != node && at != NodeId::ROOT {

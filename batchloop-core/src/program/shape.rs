@@ -25,13 +25,13 @@ impl Shape {
     }
 
     /// The number of the node that keeps its last field. The whole state has none, and that of the root.
-    pub(super) fn node(self) -> usize {
+    pub(crate) fn node(self) -> usize {
         self.0.get() as usize - 1
     }
 }
 
 /// Holds a shape: none, when all its bytes are zero.
-pub(crate) struct ShapeCell(AtomicU16);
+pub(super) struct ShapeCell(AtomicU16);
 
 impl ShapeCell {
     #[cfg(not(loom))]
@@ -109,7 +109,7 @@ impl<U> Path<U> {
     ///
     /// R6: the shape leads so far into the states of the machine that it is used with, and there lies a `U`.
     #[inline(always)]
-    pub(super) unsafe fn new(shape: Shape, bytes: u32) -> Self {
+    pub(crate) unsafe fn new(shape: Shape, bytes: u32) -> Self {
         Path {
             shape,
             // SAFETY: R6: the caller's promise.
@@ -140,7 +140,7 @@ impl<U> Path<U> {
 }
 
 /// One interned field, in a node's storage.
-pub(crate) struct Projection {
+pub(super) struct Projection {
     field: AtomicPtr<FieldInfo>,
     outer: ShapeCell,
 }
@@ -180,7 +180,7 @@ impl Projection {
         self.outer() == Some(outer) && self.field().is_some_and(|known| known.same(field))
     }
 
-    pub(super) fn set(&self, outer: Shape, field: &'static FieldInfo) {
+    pub(crate) fn set(&self, outer: Shape, field: &'static FieldInfo) {
         self.outer.store(outer, Ordering::Relaxed);
         let pointer = core::ptr::from_ref(field).cast_mut();
         // ORDERING: Release; the partner is the Acquire load in `field`.

@@ -33,10 +33,10 @@ pub struct Node {
     pub(super) point: AtomicPtr<ProgramPoint>,
     pub(super) iteration: AtomicU32,
     pub(super) next: LinkCell,
-    pub(super) parent: NodeCell,
+    pub(crate) parent: NodeCell,
     pub(super) first_child: NodeCell,
     /// The active set of a stage; the entrance's for the root and for scopes, which have none.
-    pub(super) set: SetCell,
+    pub(crate) set: SetCell,
     /// Whether a traversal has come to the end of the children, so that further ones are late.
     pub(super) complete: AtomicU16,
     /// What the stage works on.
@@ -93,7 +93,7 @@ impl Node {
     }
 
     #[inline]
-    pub(crate) fn is(&self, point: &'static ProgramPoint, iteration: u32) -> bool {
+    pub(super) fn is(&self, point: &'static ProgramPoint, iteration: u32) -> bool {
         // ORDERING: Relaxed; the node was reached through an Acquire load of the link that published it.
         core::ptr::eq(self.point.load(Ordering::Relaxed), point)
             && self.iteration.load(Ordering::Relaxed) == iteration
@@ -131,25 +131,25 @@ impl Node {
 
     /// The child that is visited first; the root if there is none.
     #[inline(always)]
-    pub(crate) fn first_child(&self) -> NodeId {
+    pub(super) fn first_child(&self) -> NodeId {
         // ORDERING: Acquire; the partner is the Release store of the link in `set_link`.
         self.first_child.load(Ordering::Acquire)
     }
 
     /// The way to the sibling that is visited next, as far as is known.
     #[inline(always)]
-    pub(crate) fn link(&self) -> Link {
+    pub(super) fn link(&self) -> Link {
         // ORDERING: Acquire; as in `first_child`.
         self.next.load(Ordering::Acquire)
     }
 
-    pub(crate) fn next(&self) -> NodeId {
+    pub(super) fn next(&self) -> NodeId {
         self.link().node
     }
 
     /// A traversal has come to the end of the children.
     #[inline]
-    pub(crate) fn complete(&self) {
+    pub(super) fn complete(&self) {
         // ORDERING: Relaxed; the mark only sorts what is counted.
         if self.complete.load(Ordering::Relaxed) == 0 {
             self.complete.store(1, Ordering::Relaxed);
@@ -160,13 +160,13 @@ impl Node {
 /// How far the trie has grown, and what is extending it.
 pub(super) struct Growth {
     pub(super) nodes: AtomicU16,
-    pub(super) sets: AtomicU16,
-    pub(super) scopes: AtomicU16,
+    pub(crate) sets: AtomicU16,
+    pub(crate) scopes: AtomicU16,
     pub(super) shapes: AtomicU16,
     /// Taken for the rare change, by threads only: interrupt handlers do not traverse.
     pub(super) extending: AtomicUsize,
-    pub(super) skipped: AtomicUsize,
-    pub(super) late: AtomicUsize,
+    pub(crate) skipped: AtomicUsize,
+    pub(crate) late: AtomicUsize,
 }
 
 impl Growth {
@@ -189,7 +189,7 @@ impl Growth {
         self.shapes.load(Ordering::Acquire).into()
     }
 
-    pub(super) fn lock(&self) {
+    pub(crate) fn lock(&self) {
         // ORDERING: Acquire; the partner is the Release store when the last one that extended let go.
         while self
             .extending
@@ -212,9 +212,9 @@ pub(crate) struct Trie {
     nodes: &'static [Node],
     pub(super) growth: Growth,
     points: usize,
-    pub(super) scopes: usize,
+    pub(crate) scopes: usize,
     /// The type of the machine's states.
-    pub(super) whole: Whole,
+    pub(crate) whole: Whole,
 }
 
 impl Trie {
@@ -251,7 +251,7 @@ impl Trie {
     }
 
     /// The node of this number, if there is room for it.
-    pub(crate) fn node_id(&self, number: usize) -> Option<NodeId> {
+    pub(super) fn node_id(&self, number: usize) -> Option<NodeId> {
         if number >= self.nodes.len() {
             return None;
         }

@@ -183,7 +183,7 @@ impl<X, A: Access> Hook<X, A> {
     }
 
     /// Adds events to the state and wakes it, without its lock.
-    pub(crate) fn post(&self, events: Events) -> Result<(), Stale> {
+    pub(super) fn post(&self, events: Events) -> Result<(), Stale> {
         let Tenant { raw, slot, version } = self.state;
         raw.wake::<A>(slot, version, events)
     }

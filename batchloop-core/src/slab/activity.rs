@@ -12,12 +12,12 @@ use crate::{
 impl RawMachine {
     /// Sets the slot's bit at its point.
     #[inline(always)]
-    pub(crate) fn activate<A: Access>(&self, slot: SlotId) {
+    pub(super) fn activate<A: Access>(&self, slot: SlotId) {
         self.activate_at::<A>(slot, self.place(slot));
     }
 
     /// As `activate`, but rings no bell: for the owner of a `Local` machine, which does so later.
-    pub(crate) fn activate_quietly<A: Access>(&self, slot: SlotId) {
+    pub(super) fn activate_quietly<A: Access>(&self, slot: SlotId) {
         let set = self.place(slot);
         if self.active_set::<A>(set).insert(slot) {
             self.counters.of(self.workload_of(set)).count_own_quietly();

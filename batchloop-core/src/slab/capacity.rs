@@ -48,7 +48,7 @@ pub struct Capacity {
     pub(crate) workloads: usize,
     pub(crate) parents: bool,
     pub(crate) tasks: bool,
-    pub(crate) wrap: Wrap,
+    pub(super) wrap: Wrap,
     pub(crate) version_bits: u32,
 }
 

@@ -36,7 +36,7 @@ impl Entry {
     ///
     /// R3: whoever has the batch that it is written for owns the slot.
     #[inline(always)]
-    pub(crate) unsafe fn owned(slot: SlotId) -> Self {
+    pub(super) unsafe fn owned(slot: SlotId) -> Self {
         Entry(slot.bits() | OWNED)
     }
 

@@ -115,7 +115,7 @@ impl Token {
         (self.0 & 0xffff_ffff) as usize
     }
 
-    pub(crate) fn matches(self, version: usize) -> bool {
+    pub(super) fn matches(self, version: usize) -> bool {
         (self.0 >> 32) as u32 == version as u32
     }
 }

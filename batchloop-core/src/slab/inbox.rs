@@ -43,7 +43,7 @@ impl RawMachine {
     }
 
     /// As `wake_tenant`, for bits of the inbox: the owner rings for all of them later.
-    pub(crate) fn wake_tenant_quietly<A: Access>(&self, slot: SlotId) {
+    pub(super) fn wake_tenant_quietly<A: Access>(&self, slot: SlotId) {
         if self.notify_tenant::<A>(slot) == Activate::Yes {
             self.activate_quietly::<A>(slot);
         }

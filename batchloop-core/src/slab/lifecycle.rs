@@ -44,19 +44,19 @@ const PARKED: usize = 8;
 const PHASE: usize = OWNED | PARKED;
 const EVENTS_SHIFT: u32 = 4;
 const EVENTS: usize = 0xf << EVENTS_SHIFT;
-pub(crate) const VERSION_SHIFT: u32 = 8;
+pub(super) const VERSION_SHIFT: u32 = 8;
 
 /// The bits left for the version on this target.
-pub(crate) const VERSION_BITS: u32 = usize::BITS - VERSION_SHIFT;
+pub(super) const VERSION_BITS: u32 = usize::BITS - VERSION_SHIFT;
 
 /// The lifecycle word of a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Life(pub(crate) usize);
+pub(crate) struct Life(pub(super) usize);
 
 /// Whether the edge obliges its caller to set the slot's bit in the active set of its point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "a parked, notified slot without its bit sleeps for ever"]
-pub(crate) enum Activate {
+pub(super) enum Activate {
     Yes,
     No,
 }
@@ -73,7 +73,7 @@ impl Activate {
 
 /// What edge 3 finds in a slot whose bit a taker has in hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Take {
+pub(super) enum Take {
     /// The slot is the taker's.
     Taken(Life),
     /// A hook holds the lock; its unlock will activate the slot again.
@@ -84,7 +84,7 @@ pub(crate) enum Take {
 
 /// What edge 5 finds in a slot of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Enter {
+pub(super) enum Enter {
     /// The closure may run.
     Entered(Life),
     /// A hook holds the lock; the slot is parked again and the hook's unlock activates it.
@@ -102,7 +102,7 @@ pub(crate) enum Refusal {
 
 /// Where edge 10 leaves the slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ended {
+pub(super) enum Ended {
     /// The caller gives the slot back to the free set.
     Free,
     /// As `Free`, but the version has gone round.
@@ -140,11 +140,11 @@ impl Life {
         self.version() & 1 == 1
     }
 
-    pub(crate) fn is_version(self, version: usize) -> bool {
+    pub(super) fn is_version(self, version: usize) -> bool {
         self.version() == version
     }
 
-    pub(crate) fn is_locked(self) -> bool {
+    pub(super) fn is_locked(self) -> bool {
         self.0 & LOCKED != 0
     }
 
@@ -156,31 +156,31 @@ impl Life {
         self.0 & PHASE == PARKED
     }
 
-    pub(crate) fn is_owned(self) -> bool {
+    pub(super) fn is_owned(self) -> bool {
         self.0 & PHASE == OWNED
     }
 
-    pub(crate) fn events(self) -> Events {
+    pub(super) fn events(self) -> Events {
         Events::from_bits(((self.0 & EVENTS) >> EVENTS_SHIFT) as u8)
     }
 
     /// Edge 1: a reserved slot gets its tenant, which waits at the entrance, active.
     #[inline]
-    pub(crate) fn allocate(self, limit: VersionLimit) -> Life {
+    pub(super) fn allocate(self, limit: VersionLimit) -> Life {
         Life((limit.after(self.version()) << VERSION_SHIFT) | PARKED | NOTIFIED)
     }
 
     /// Edge 13: a reserved slot stays without the tenant that it was reserved for, whose version is not used again.
     /// Returns whether the version has gone round.
     #[inline]
-    pub(crate) fn skip(self, limit: VersionLimit) -> (Life, bool) {
+    pub(super) fn skip(self, limit: VersionLimit) -> (Life, bool) {
         let version = limit.after(limit.after(self.version()));
         (Life(version << VERSION_SHIFT), version == 0)
     }
 
     /// Edge 2, for whoever has a handle: its version is odd, so a slot of that version is live.
     #[inline]
-    pub(crate) fn wake(self, version: usize, events: Events) -> Option<(Life, Activate)> {
+    pub(super) fn wake(self, version: usize, events: Events) -> Option<(Life, Activate)> {
         debug_assert!(version % 2 == 1);
         if !self.is_version(version) {
             return None;
@@ -192,7 +192,7 @@ impl Life {
 
     /// Edge 3.
     #[inline]
-    pub(crate) fn take(self) -> Take {
+    pub(super) fn take(self) -> Take {
         if !self.is_parked() {
             Take::Gone
         } else if self.is_locked() {
@@ -212,7 +212,7 @@ impl Life {
 
     /// Edge 6, for an owner whose closure has not run.
     #[inline]
-    pub(crate) fn park_active(self) -> Life {
+    pub(super) fn park_active(self) -> Life {
         Life((self.0 & !(PHASE | LOCKED)) | PARKED | NOTIFIED)
     }
 
@@ -229,7 +229,7 @@ impl Life {
 
     /// Edge 5.
     #[inline]
-    pub(crate) fn enter(self) -> Enter {
+    pub(super) fn enter(self) -> Enter {
         if !self.is_live() {
             Enter::Buried(Life(self.0 & !PHASE))
         } else if self.is_locked() {
@@ -241,7 +241,7 @@ impl Life {
 
     /// Edge 6: the closure answered `Wait`.
     #[inline]
-    pub(crate) fn park(self) -> (Life, Activate) {
+    pub(super) fn park(self) -> (Life, Activate) {
         let parked = (self.0 & !(PHASE | LOCKED)) | PARKED;
         (Life(parked), Activate::when(self.is_notified()))
     }
@@ -266,7 +266,7 @@ impl Life {
 
     /// Edge 9.
     #[inline]
-    pub(crate) fn unlock(self, wake: bool) -> (Life, Activate) {
+    pub(super) fn unlock(self, wake: bool) -> (Life, Activate) {
         let unlocked = Life((self.0 & !LOCKED) | if wake { NOTIFIED } else { 0 });
         let activate = Activate::when(unlocked.is_parked() && unlocked.is_notified());
         (unlocked, activate)
@@ -284,7 +284,7 @@ impl Life {
 
     /// Edge 10, for whoever holds the lock. `owner` says that the caller also owns the slot.
     #[inline]
-    pub(crate) fn end(self, owner: bool, limit: VersionLimit) -> (Life, Ended) {
+    pub(super) fn end(self, owner: bool, limit: VersionLimit) -> (Life, Ended) {
         let version = limit.after(self.version());
         let next = version << VERSION_SHIFT;
         if self.is_owned() && !owner {

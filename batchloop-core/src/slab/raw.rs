@@ -136,7 +136,7 @@ impl ParentCell {
     }
 
     /// Only what is allocating the slot calls this, before the slot is live.
-    pub(super) fn set(&self, parent: Option<Tenant>) {
+    pub(crate) fn set(&self, parent: Option<Tenant>) {
         let (raw, slot, version) = match parent {
             Some(parent) => (
                 core::ptr::from_ref(parent.raw).cast_mut(),
@@ -338,12 +338,12 @@ impl RawMachine {
     /// The slots that other threads and interrupt handlers have woken on a `Local` machine. It is atomic on every
     /// machine; see [`Waker::wake`](crate::Waker::wake).
     #[inline]
-    pub(crate) fn inbox(&self) -> ActiveSet<'_, Shared> {
+    pub(super) fn inbox(&self) -> ActiveSet<'_, Shared> {
         ActiveSet::new(self.bitmap(Bits::Inbox))
     }
 
     /// The bit that says that a deadline, posted to this slot, was withdrawn. It is atomic on every machine.
-    pub(crate) fn withdrawn(&self, slot: SlotId) -> (&Word, usize) {
+    pub(super) fn withdrawn(&self, slot: SlotId) -> (&Word, usize) {
         let word = self.bitmap(Bits::Withdrawn).word(Spot::leaf(slot));
         (word, 1 << (slot.number() % BITS))
     }

@@ -70,7 +70,7 @@ impl RawMachine {
     /// # Safety
     ///
     /// As [`give_back`](Self::give_back).
-    pub(crate) unsafe fn wrapped<A: Access>(&self, slot: SlotId) {
+    pub(super) unsafe fn wrapped<A: Access>(&self, slot: SlotId) {
         match self.capacity.wrap {
             // SAFETY: R2: the caller's promise.
             Wrap::Reuse => unsafe { self.give_back::<A>(slot) },

@@ -42,15 +42,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) const ZERO: Snapshot = Snapshot { count: 0, own: 0 };
+    pub(super) const ZERO: Snapshot = Snapshot { count: 0, own: 0 };
 
     /// Without the owner's changes.
-    pub(crate) fn of_others(self) -> Snapshot {
+    pub(super) fn of_others(self) -> Snapshot {
         Snapshot { own: 0, ..self }
     }
 
     /// With the owner's changes as they were at another time.
-    pub(crate) fn with_own_of(self, other: Snapshot) -> Snapshot {
+    pub(super) fn with_own_of(self, other: Snapshot) -> Snapshot {
         Snapshot {
             own: other.own,
             ..self
@@ -58,7 +58,7 @@ impl Snapshot {
     }
 
     /// Of two counters together.
-    pub(crate) fn plus(self, other: Snapshot) -> Snapshot {
+    pub(super) fn plus(self, other: Snapshot) -> Snapshot {
         Snapshot {
             count: self.count.wrapping_add(other.count),
             own: self.own.wrapping_add(other.own),
@@ -138,7 +138,7 @@ impl ChangeCounter {
     }
 
     /// Takes the right to give the counter its bell.
-    pub(crate) fn claim_bell(&self) -> Result<BellClaim<'_>, BellTaken> {
+    pub(super) fn claim_bell(&self) -> Result<BellClaim<'_>, BellTaken> {
         // ORDERING: Relaxed; nothing is read through SETTING. The winner publishes with the Release store in `fill`.
         self.state
             .compare_exchange(NO_BELL, SETTING, Ordering::Relaxed, Ordering::Relaxed)
@@ -232,7 +232,7 @@ impl ChangeCounter {
     }
 
     /// A driver whose last turn did not come to its end begins another one: a ring that has panicked is made up for.
-    pub(crate) fn make_up(&self) {
+    pub(super) fn make_up(&self) {
         if self.state.load(Ordering::Acquire) == OWED {
             // ORDERING: Release; the partner is the Acquire load in `bell`, which sees the bell with either.
             self.state.store(SET, Ordering::Release);
@@ -262,13 +262,13 @@ impl ChangeCounter {
     }
 
     /// Says that somebody is about to sleep.
-    pub(crate) fn announce(&self) {
+    pub(super) fn announce(&self) {
         // ORDERING: Relaxed; the sleeper's fence orders it before the comparison.
         self.sleepers.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes an announcement back.
-    pub(crate) fn withdraw(&self) {
+    pub(super) fn withdraw(&self) {
         // ORDERING: Relaxed; a ringer that still sees the announcement only rings once too often.
         self.sleepers.fetch_sub(1, Ordering::Relaxed);
     }
@@ -308,10 +308,10 @@ impl ChangeCounter {
 
 /// The right to give a counter its bell, which has one holder. Dropping it leaves the counter without a bell.
 #[must_use = "dropping it leaves the counter without a bell"]
-pub(crate) struct BellClaim<'a>(&'a ChangeCounter);
+pub(super) struct BellClaim<'a>(&'a ChangeCounter);
 
 impl BellClaim<'_> {
-    pub(crate) fn fill(self, bell: &'static dyn Bell) {
+    pub(super) fn fill(self, bell: &'static dyn Bell) {
         let cell = self.0.bell.get();
         // SAFETY: R7: the claim is that of the winner of the exchange, and nobody reads before SET.
         unsafe { cell.write(MaybeUninit::new(bell)) };

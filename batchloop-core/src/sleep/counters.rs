@@ -9,7 +9,7 @@ use crate::{
 /// The change counter of one workload, in a cache line of its own where there are caches, in storage that the caller
 /// supplies.
 #[cfg_attr(target_pointer_width = "64", repr(align(128)))]
-pub struct Shard(pub(crate) ChangeCounter);
+pub struct Shard(pub(super) ChangeCounter);
 
 opaque_debug!(Shard);
 

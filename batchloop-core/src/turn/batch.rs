@@ -72,7 +72,7 @@ pub struct Batch<'t, U, A: Access = Local> {
 
 impl<'t, U, A: Access> Batch<'t, U, A> {
     #[inline(always)]
-    pub(crate) fn new(run: &'t Run<A>, segment: Segment, path: Path<U>) -> Self {
+    pub(super) fn new(run: &'t Run<A>, segment: Segment, path: Path<U>) -> Self {
         Batch {
             run,
             segment,
@@ -82,7 +82,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     }
 
     #[inline(always)]
-    pub(crate) fn empty(run: &'t Run<A>) -> Self {
+    pub(super) fn empty(run: &'t Run<A>) -> Self {
         Batch {
             run,
             segment: Segment::EMPTY,
@@ -91,17 +91,17 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         }
     }
 
-    pub(crate) fn run(&self) -> &'t Run<A> {
+    pub(super) fn run(&self) -> &'t Run<A> {
         self.run
     }
 
     #[inline(always)]
-    pub(crate) fn path(&self) -> Option<Path<U>> {
+    pub(super) fn path(&self) -> Option<Path<U>> {
         self.path
     }
 
     #[inline(always)]
-    pub(crate) fn into_segment(self) -> Segment {
+    pub(super) fn into_segment(self) -> Segment {
         ManuallyDrop::new(self).segment
     }
 

@@ -24,13 +24,13 @@ use crate::{
 /// batch of some field's type is a sub-machine: it can be called from several places, with several containing
 /// states, and is compiled once.
 pub struct Context<'t, A: Access = Local> {
-    pub(crate) run: &'t Run<A>,
-    pub(crate) cursor: Cursor,
+    pub(super) run: &'t Run<A>,
+    pub(super) cursor: Cursor,
     turn: PhantomData<Cell<&'t ()>>,
 }
 
 impl<'t, A: Access> Context<'t, A> {
-    pub(crate) fn new(run: &'t Run<A>, node: Option<NodeId>) -> Self {
+    pub(super) fn new(run: &'t Run<A>, node: Option<NodeId>) -> Self {
         Context {
             run,
             cursor: Cursor::at(node),
@@ -38,7 +38,7 @@ impl<'t, A: Access> Context<'t, A> {
         }
     }
 
-    pub(crate) fn at(run: &'t Run<A>, cursor: Cursor) -> Self {
+    pub(super) fn at(run: &'t Run<A>, cursor: Cursor) -> Self {
         Context {
             run,
             cursor,

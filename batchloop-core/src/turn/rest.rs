@@ -20,7 +20,7 @@ pub(super) struct Rest<A: Access> {
 }
 
 impl<A: Access> Rest<A> {
-    pub(super) fn of(raw: &'static RawMachine, scratch: &Scratch, segment: Segment) -> Self {
+    pub(crate) fn of(raw: &'static RawMachine, scratch: &Scratch, segment: Segment) -> Self {
         Rest {
             raw,
             entries: scratch.entries(segment).iter(),
@@ -52,7 +52,7 @@ pub(super) struct Securing<'s, A: Access> {
 }
 
 impl<'s, A: Access> Securing<'s, A> {
-    pub(super) fn of(raw: &'static RawMachine, scratch: &'s Scratch, segment: Segment) -> Self {
+    pub(crate) fn of(raw: &'static RawMachine, scratch: &'s Scratch, segment: Segment) -> Self {
         Securing {
             scratch,
             rest: Rest::of(raw, scratch, segment),
@@ -66,7 +66,7 @@ impl<'s, A: Access> Securing<'s, A> {
     }
 
     /// For the entry that came last, which is owned now.
-    pub(super) fn keep(&mut self, owned: Entry) {
+    pub(crate) fn keep(&mut self, owned: Entry) {
         if let Some(index) = self.room.next() {
             owned.write(index);
         }
@@ -77,7 +77,7 @@ impl<'s, A: Access> Securing<'s, A> {
     }
 
     /// The pass has come to its end. Returns how many entries are kept.
-    pub(super) fn end(self) -> usize {
+    pub(crate) fn end(self) -> usize {
         core::mem::ManuallyDrop::new(self).kept()
     }
 }

@@ -31,14 +31,14 @@ use crate::{
     },
 };
 
-pub(crate) struct Run<A> {
+pub(super) struct Run<A> {
     pub(crate) raw: &'static RawMachine,
     serves: Workloads,
     pub(crate) scratch: Scratch,
     /// Points that this turn has visited.
     visited: Cell<usize>,
-    pub(crate) backlog: Cell<bool>,
-    pub(crate) stop: Cell<bool>,
+    pub(super) backlog: Cell<bool>,
+    pub(super) stop: Cell<bool>,
     fault: OnceCell<Fault>,
     /// What tells this turn from all others of the machine. 0 until something asks.
     number: Cell<usize>,
@@ -73,13 +73,13 @@ impl<A: Access> Run<A> {
     }
 
     /// Whether this turn has this number.
-    pub(crate) fn has_number(&self, number: usize) -> bool {
+    pub(super) fn has_number(&self, number: usize) -> bool {
         self.number.get() == number
     }
 
     /// Remembers the first fault of the turn.
     #[cold]
-    pub(crate) fn report(&self, fault: Fault) {
+    pub(super) fn report(&self, fault: Fault) {
         // The first one stays.
         let _ = self.fault.set(fault);
     }
@@ -87,7 +87,7 @@ impl<A: Access> Run<A> {
     /// States that have gone on from their point come to no other.
     #[cold]
     #[inline(never)]
-    pub(crate) fn report_no_stage(&self, segment: Segment) {
+    pub(super) fn report_no_stage(&self, segment: Segment) {
         let first = self.scratch.entries(segment).first();
         let set = first.map(|entry| self.raw.place(Entry::read(entry).slot()));
         let stage = set.and_then(|set| self.raw.trie.stage_of(set));
@@ -118,7 +118,7 @@ impl<A: Access> Run<A> {
 
     /// Makes one segment of two that are adjacent, or that fit together above the others. Where they fit nowhere,
     /// they come back as they are.
-    pub(crate) fn join(&self, one: Segment, other: Segment) -> Result<Segment, (Segment, Segment)> {
+    pub(super) fn join(&self, one: Segment, other: Segment) -> Result<Segment, (Segment, Segment)> {
         // Claimed entries of two points cannot share a segment, so they are taken now.
         let one = self.secure(one);
         let other = self.secure(other);
@@ -162,7 +162,7 @@ impl<A: Access> Run<A> {
     }
 
     /// A segment above all others, if there is room for `len` indices beside what other points need.
-    pub(crate) fn extend(&self, len: usize) -> Option<Segment> {
+    pub(super) fn extend(&self, len: usize) -> Option<Segment> {
         if self.scratch.free().saturating_sub(self.unvisited()) < len {
             return None;
         }
@@ -171,7 +171,7 @@ impl<A: Access> Run<A> {
 
     /// Whether nobody waits at this node who may have been woken. Counts as the visit of its point if so.
     #[inline(always)]
-    pub(crate) fn is_quiet(&self, node: NodeId, point: &ProgramPoint) -> bool {
+    pub(super) fn is_quiet(&self, node: NodeId, point: &ProgramPoint) -> bool {
         let set = self.raw.trie.node(node).set();
         let quiet = set == SetId::ENTRANCE
             || self.raw.active_set::<A>(set).is_empty()
@@ -185,7 +185,7 @@ impl<A: Access> Run<A> {
     /// Arrivals go to the point, and the states that wait there and may have been woken come with them. One of both
     /// there is: else the point is quiet.
     #[inline]
-    pub(crate) fn gather(&self, set: SetId, point: &ProgramPoint, arrivals: Segment) -> Segment {
+    pub(super) fn gather(&self, set: SetId, point: &ProgramPoint, arrivals: Segment) -> Segment {
         self.count_visit();
         if arrivals.is_empty() {
             // A point that is not served is quiet.
@@ -212,7 +212,7 @@ impl<A: Access> Run<A> {
     }
 
     /// The states of a segment go to the point of `set`, active.
-    pub(crate) fn leave_at(&self, set: SetId, arrivals: Segment) {
+    pub(super) fn leave_at(&self, set: SetId, arrivals: Segment) {
         let arrivals = self.secure(arrivals);
         self.place(set, arrivals);
         self.let_go(arrivals);
@@ -228,7 +228,7 @@ impl<A: Access> Run<A> {
 
     /// Takes those at the entrance that may have been woken.
     #[inline(always)]
-    pub(crate) fn gather_entrance(&self) -> Segment {
+    pub(super) fn gather_entrance(&self) -> Segment {
         self.count_visit();
         let quiet = self.raw.active_set::<A>(SetId::ENTRANCE).is_empty();
         if quiet || !self.serves.contains(Workload::IO) {
@@ -286,7 +286,7 @@ impl<A: Access> Run<A> {
     }
 
     /// The states of a segment go back to where they came from, active, and its room is free.
-    pub(crate) fn let_go(&self, segment: Segment) {
+    pub(super) fn let_go(&self, segment: Segment) {
         self.put_back(segment);
         self.scratch.discard(segment);
     }

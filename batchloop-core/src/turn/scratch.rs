@@ -14,7 +14,7 @@ use crate::{
 ///
 /// It is a part of the scratch space that it was cut out of, and is used with no other: R5.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Segment {
+pub(super) struct Segment {
     start: u32,
     len: u32,
     /// The set that claimed entries come from, if there are any.
@@ -37,22 +37,22 @@ impl Segment {
     }
 
     #[inline(always)]
-    pub(crate) fn len(self) -> usize {
+    pub(super) fn len(self) -> usize {
         self.len as usize
     }
 
     #[inline(always)]
-    pub(crate) fn from(self) -> SetId {
+    pub(super) fn from(self) -> SetId {
         self.from
     }
 
-    pub(crate) fn goes_on(self) -> bool {
+    pub(super) fn goes_on(self) -> bool {
         self.goes_on
     }
 
     /// The same entries, whose states have said so or not.
     #[inline(always)]
-    pub(crate) fn going_on(self, goes_on: bool) -> Self {
+    pub(super) fn going_on(self, goes_on: bool) -> Self {
         Segment {
             goes_on: goes_on && !self.is_empty(),
             ..self
@@ -69,11 +69,11 @@ impl Segment {
         self.start() + self.len()
     }
 
-    pub(crate) fn starts_before(self, other: Segment) -> bool {
+    pub(super) fn starts_before(self, other: Segment) -> bool {
         self.start < other.start
     }
 
-    pub(crate) fn is_just_before(self, other: Segment) -> bool {
+    pub(super) fn is_just_before(self, other: Segment) -> bool {
         self.end() == other.start()
     }
 
@@ -85,7 +85,7 @@ impl Segment {
     }
 
     /// What comes behind its first entries.
-    pub(crate) fn behind(self, len: usize) -> Self {
+    pub(super) fn behind(self, len: usize) -> Self {
         let first = self.first(len).len;
         Segment {
             start: self.start + first,
@@ -96,7 +96,7 @@ impl Segment {
 }
 
 /// Room above all segments for what a take finds, and how much of it is filled.
-pub(crate) struct Room {
+pub(super) struct Room {
     start: usize,
     cells: &'static [Index],
     filled: usize,
@@ -109,7 +109,7 @@ impl Room {
 
     /// Claims the slots of a leaf, as many as there is room for, and leaves the others in it.
     #[inline(always)]
-    pub(crate) fn claim(&mut self, leaf: &mut Leaf) {
+    pub(super) fn claim(&mut self, leaf: &mut Leaf) {
         let mut filled = self.filled;
         for slot in leaf.take_first(self.cells.len() - filled) {
             // SAFETY: R5: no more slots were taken than there is room for.
@@ -122,7 +122,7 @@ impl Room {
 }
 
 /// The scratch space of one turn.
-pub(crate) struct Scratch {
+pub(super) struct Scratch {
     cells: &'static [Index],
     /// Where the room above all segments begins: among the cells, or at their end.
     top: Cell<usize>,
@@ -140,26 +140,26 @@ impl Scratch {
         }
     }
 
-    pub(crate) fn free(&self) -> usize {
+    pub(super) fn free(&self) -> usize {
         self.cells.len() - self.top.get()
     }
 
     /// The indices of a segment.
     #[inline(always)]
-    pub(crate) fn entries(&self, segment: Segment) -> &'static [Index] {
+    pub(super) fn entries(&self, segment: Segment) -> &'static [Index] {
         debug_assert!(segment.end() <= self.cells.len());
         // SAFETY: R5: the segment was cut out of these cells.
         unsafe { self.cells.get_unchecked(segment.start()..segment.end()) }
     }
 
     /// Whether nothing lies above the segment.
-    pub(crate) fn is_highest(&self, segment: Segment) -> bool {
+    pub(super) fn is_highest(&self, segment: Segment) -> bool {
         segment.end() == self.top.get()
     }
 
     /// The room above all segments, or as much of it as is asked for.
     #[inline(always)]
-    pub(crate) fn room(&self, at_most: usize) -> Room {
+    pub(super) fn room(&self, at_most: usize) -> Room {
         let start = self.top.get();
         let len = at_most.min(self.free());
         Room {
@@ -172,7 +172,7 @@ impl Scratch {
 
     /// What was filled of the room, as a segment above all others; the entries are claimed from that set.
     #[inline(always)]
-    pub(crate) fn fill(&self, room: Room, from: SetId) -> Segment {
+    pub(super) fn fill(&self, room: Room, from: SetId) -> Segment {
         if room.filled == 0 {
             return Segment::EMPTY;
         }
@@ -181,7 +181,7 @@ impl Scratch {
     }
 
     /// A segment above all others, if there is room for so many indices.
-    pub(crate) fn extend(&self, len: usize) -> Option<Segment> {
+    pub(super) fn extend(&self, len: usize) -> Option<Segment> {
         if len == 0 || len > self.free() {
             return None;
         }
@@ -205,7 +205,7 @@ impl Scratch {
     }
 
     /// Gives back all of a segment but its first `len` indices.
-    pub(crate) fn shrink(&self, segment: Segment, len: usize) -> Segment {
+    pub(super) fn shrink(&self, segment: Segment, len: usize) -> Segment {
         if segment.is_empty() {
             return Segment::EMPTY;
         }
@@ -225,12 +225,12 @@ impl Scratch {
 
     /// Gives back all of a segment.
     #[inline(never)]
-    pub(crate) fn discard(&self, segment: Segment) {
+    pub(super) fn discard(&self, segment: Segment) {
         self.shrink(segment, 0);
     }
 
     /// Makes two segments of one.
-    pub(crate) fn split(&self, segment: Segment, left: usize) -> (Segment, Segment) {
+    pub(super) fn split(&self, segment: Segment, left: usize) -> (Segment, Segment) {
         let right = segment.behind(left);
         if left == 0 {
             return (Segment::EMPTY, segment);
@@ -244,7 +244,7 @@ impl Scratch {
 
     /// Makes one segment of two, neither of them empty, of which the first lies just before the second. Entries that are
     /// claimed are from the second's set.
-    pub(crate) fn unite(&self, low: Segment, high: Segment) -> Segment {
+    pub(super) fn unite(&self, low: Segment, high: Segment) -> Segment {
         debug_assert!(low.is_just_before(high));
         self.segments.set(self.segments.get() - 1);
         let united = Segment {
@@ -258,7 +258,7 @@ impl Scratch {
     }
 
     /// Moves two segments, neither of them empty, into one that is as long as both.
-    pub(crate) fn move_into(&self, joined: Segment, low: Segment, high: Segment) {
+    pub(super) fn move_into(&self, joined: Segment, low: Segment, high: Segment) {
         let both = self.entries(low).iter().chain(self.entries(high));
         for (from, to) in both.zip(self.entries(joined)) {
             Entry::read(from).write(to);
