@@ -29,27 +29,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod bell;
-mod drain;
-mod futex;
-mod idle;
-mod lot;
-mod parking;
-mod pool;
+mod inspect;
 mod queue;
-mod registry;
-mod release;
-mod report;
 pub mod scope;
-mod system_dump;
+mod sleep;
 mod workers;
 
 pub use batchloop_core::*;
-pub use bell::BlockingBell;
-pub use parking::Parking;
-pub use pool::Worker;
+pub use inspect::{
+    MachineDump, NameTaken, ParentDump, Registration, Registry, SiteDump, StateDump, SystemDump,
+    dump_all, register,
+};
 pub use queue::{Closed, PushError, Queue, Sender, queue};
-pub use registry::{NameTaken, Registration, Registry, dump_all, register};
-pub use report::{Panic, Report, RunError, WorkerReport};
-pub use system_dump::{MachineDump, ParentDump, SiteDump, StateDump, SystemDump};
-pub use workers::{OnPanic, Role, Stop, Workers};
+pub use sleep::{bell::BlockingBell, parking::Parking};
+pub use workers::{OnPanic, Panic, Report, Role, RunError, Stop, Worker, WorkerReport, Workers};

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, sync::Arc};
 
 use batchloop_core::ChangeCounter;
 
-use crate::{
+use crate::sleep::{
     bell::BlockingBell,
     futex::{ArrayQueue, AtomicBool, Ordering},
 };

@@ -1,71 +1,26 @@
 //! Threads that run one entry point on one machine, each for its kinds of work.
 
-use std::{io, panic, thread, time::Duration};
+mod drain;
+mod parking_lot;
+mod policy;
+mod pool;
+mod release;
+mod report;
+mod role;
+mod worker;
+
+use std::{io, panic, thread};
 
 use batchloop_core::{BellTaken, Machine, Shared, Turn, Workload, Workloads};
 
-use crate::{
-    lot::Lot,
-    pool::{Pool, Worker},
-    release::release_all,
-    report::{Report, RunError, WorkerReport},
-};
+use parking_lot::ParkingLot;
+use pool::Pool;
+use release::release_all;
 
-/// What a worker is to be.
-#[derive(Clone, Debug)]
-pub struct Role {
-    pub(crate) name: String,
-    pub(crate) serves: Workloads,
-    pub(crate) core: Option<usize>,
-}
-
-impl Role {
-    /// A worker of this name that serves these workloads.
-    pub fn new(name: impl Into<String>, serves: impl Into<Workloads>) -> Self {
-        Role {
-            name: name.into(),
-            serves: serves.into(),
-            core: None,
-        }
-    }
-
-    /// Keeps the worker on one core.
-    #[must_use]
-    pub fn pinned(mut self, core: usize) -> Self {
-        self.core = Some(core);
-        self
-    }
-}
-
-/// What happens when the entry point panics. If it was in a closure, the state that it worked on has ended either way, and
-/// the others of its batch are at their points, active.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum OnPanic {
-    /// The panic is noted in the [`Report`], and the worker goes on with another turn. An entry point that panics in each
-    /// turn, outside of its closures, is tried again and again until [`Stop`] ends it.
-    #[default]
-    GoOn,
-    /// All workers leave, and [`Workers::run`] answers [`RunError::Panicked`].
-    Stop,
-}
-
-/// How the workers end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stop {
-    /// When there is nothing left to do: no state lives, and each worker has had a whole turn without
-    /// [`Worker::expect_more`] since the drain began and since anything last changed for it. A turn that panics is not a
-    /// whole one. The program should start nothing new: [`Worker::is_draining`] tells it.
-    Drain,
-    /// As `Drain`, but not later than this, apart from the turns that run then; what still lives is released.
-    DrainFor(Duration),
-    /// At once, after the turns that run; what still lives is released.
-    ///
-    /// A state that a hook works on cannot be released. It is tried again for a second, and then lives on:
-    /// [`Report::left`] counts it.
-    Cancel,
-    /// At once, after the turns that run; what still lives stays in the machine.
-    Leave,
-}
+pub use policy::{OnPanic, Stop};
+pub use report::{Panic, Report, RunError, WorkerReport};
+pub use role::Role;
+pub use worker::Worker;
 
 /// Threads that run one entry point on one [`Shared`] machine.
 ///
@@ -114,13 +69,13 @@ pub enum Stop {
 #[derive(Debug)]
 pub struct Workers<T: 'static> {
     machine: Machine<T, Shared>,
-    lot: &'static Lot,
+    lot: &'static ParkingLot,
     roles: Vec<Role>,
     on_panic: OnPanic,
 }
 
 /// How many workers a machine can have: the bits of a word, as its drivers.
-const PLACES: usize = usize::BITS as usize;
+const SPACES: usize = usize::BITS as usize;
 
 impl<T: Send> Workers<T> {
     /// No workers yet, for this machine. They can serve each [`Workload`] whose change counter has no bell yet; those of
@@ -161,7 +116,7 @@ impl<T: Send> Workers<T> {
     ) -> Result<Self, BellTaken> {
         Ok(Workers {
             machine,
-            lot: Lot::of(&machine, workloads.into(), PLACES)?,
+            lot: ParkingLot::of(&machine, workloads.into(), SPACES)?,
             roles: Vec::new(),
             on_panic: OnPanic::default(),
         })
@@ -201,17 +156,17 @@ impl<T: Send> Workers<T> {
             drivers.push((role, driver));
         }
         let pool = Pool::new(self.lot, self.on_panic, drivers.len());
-        for place in 0..self.lot.len() {
-            let serves = drivers.get(place).map(|(_, driver)| driver.serves());
-            self.lot.assign(place, serves.unwrap_or(Workloads::NONE));
+        for index in 0..self.lot.len() {
+            let serves = drivers.get(index).map(|(_, driver)| driver.serves());
+            self.lot.assign(index, serves.unwrap_or(Workloads::NONE));
         }
         let (stop, workers) = thread::scope(|scope| {
             let leaver = pool.leave_on_drop();
             let mut threads = Vec::new();
-            for (place, (role, driver)) in drivers.into_iter().enumerate() {
+            for (index, (role, driver)) in drivers.into_iter().enumerate() {
                 let (pool, entry) = (&pool, &entry);
                 let thread = named(&role.name).map_err(RunError::Thread)?;
-                let work = move || pool.work(place, role, driver, entry);
+                let work = move || pool.work(index, role, driver, entry);
                 threads.push(thread.spawn_scoped(scope, work).map_err(RunError::Thread)?);
             }
             let stop = main();
@@ -256,7 +211,7 @@ impl<T: Send> Workers<T> {
         }
         let serves_io = |role: &Role| role.serves.contains(Workload::IO);
         if ours.contains(Workload::IO) && !roles.iter().any(serves_io) {
-            return Err(RunError::NobodyServesIo);
+            return Err(RunError::NoIoWorker);
         }
         if roles.is_empty() {
             return Err(RunError::NoWorkers);

@@ -60,7 +60,7 @@ const BOARDS: [&str; 10] = [
 const BACKEND: [&str; 5] = [
     "batchloop-core/src/ground/sync.rs",
     "batchloop-core/src/ground/witness.rs",
-    "batchloop-std/src/futex.rs",
+    "batchloop-std/src/sleep/futex.rs",
     "batchloop-core/src/slab/entry.rs: core::sync::atomic::AtomicU32",
     "batchloop-eventfd/src/sync.rs",
 ];

@@ -5,10 +5,10 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc,
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use batchloop_core::{Capacity, Fault, Full, Handle, Step, point};
+use batchloop_core::{Capacity, Fault, Full, Handle, Step, Turn, Workloads, point};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::*;
@@ -196,7 +196,7 @@ fn what_cannot_be_is_an_error() {
     assert!(Workers::new(machine).is_err());
     let idle = |_: &mut Turn<'_, Job, Shared>, _: &Worker| {};
     let run = workers.run(idle, || Stop::Drain);
-    assert!(matches!(run, Err(RunError::NobodyServesIo)));
+    assert!(matches!(run, Err(RunError::NoIoWorker)));
     workers.add(Role::new("far away", Workload::IO).pinned(100_000));
     let run = workers.run(idle, || Stop::Drain);
     assert!(matches!(run, Err(RunError::Pin(_))), "{run:?}");

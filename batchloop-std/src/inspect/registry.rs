@@ -8,7 +8,7 @@ use std::{
 
 use batchloop_core::Census;
 
-use crate::system_dump::SystemDump;
+use super::system_dump::SystemDump;
 
 /// Another machine is registered under this name. The name is inside.
 #[derive(Clone, PartialEq, Eq, Debug)]

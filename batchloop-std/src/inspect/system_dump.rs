@@ -92,7 +92,7 @@ pub struct ParentDump {
 type Machines = [(String, Census)];
 
 impl SystemDump {
-    pub(crate) fn of(machines: &Machines) -> Self {
+    pub(super) fn of(machines: &Machines) -> Self {
         let records: Vec<(&str, Record)> = machines
             .iter()
             .flat_map(|(name, census)| census.records().map(|record| (name.as_str(), record)))

@@ -2,7 +2,7 @@
 
 use batchloop_core::{Bell, ChangeCounter, Snapshot, Watch};
 
-use crate::futex::{Ordering, Word};
+use super::futex::{Futex, Ordering};
 
 /// A bell for threads that block in the kernel: each ring ends every wait that has begun.
 ///
@@ -10,7 +10,7 @@ use crate::futex::{Ordering, Word};
 /// looked for work. So a ring that comes before the wait makes the wait return at once.
 #[derive(Debug)]
 pub struct BlockingBell {
-    rings: Word,
+    rings: Futex,
 }
 
 impl BlockingBell {
@@ -18,7 +18,7 @@ impl BlockingBell {
     #[cfg(not(loom))]
     pub const fn new() -> Self {
         BlockingBell {
-            rings: Word::new(0),
+            rings: Futex::new(0),
         }
     }
 
@@ -26,7 +26,7 @@ impl BlockingBell {
     #[cfg(loom)]
     pub fn new() -> Self {
         BlockingBell {
-            rings: Word::new(0),
+            rings: Futex::new(0),
         }
     }
 

@@ -3,23 +3,23 @@ use batchloop_core::{Capacity, Shared, Workload};
 use super::*;
 
 /// A lot with these workers, all parked.
-fn parked(counters: usize, workers: &[Workloads]) -> (Machine<u8, Shared>, &'static Lot) {
+fn parked(counters: usize, workers: &[Workloads]) -> (Machine<u8, Shared>, &'static ParkingLot) {
     let machine = Machine::heap(Capacity::slots(1).workloads(counters));
-    let lot = Lot::of(&machine, Workloads::ALL, workers.len()).unwrap();
-    for (place, serves) in workers.iter().enumerate() {
-        lot.assign(place, *serves);
-        lot.places[place].word.store(PARKED, Ordering::Relaxed);
+    let lot = ParkingLot::of(&machine, Workloads::ALL, workers.len()).unwrap();
+    for (index, serves) in workers.iter().enumerate() {
+        lot.assign(index, *serves);
+        lot.spaces[index].word.store(PARKED, Ordering::Relaxed);
     }
     (machine, lot)
 }
 
-fn called(lot: &Lot) -> Vec<usize> {
-    let is_called = |place: &usize| lot.places[*place].word.load(Ordering::Relaxed) == CALLED;
+fn called(lot: &ParkingLot) -> Vec<usize> {
+    let is_called = |index: &usize| lot.spaces[*index].word.load(Ordering::Relaxed) == CALLED;
     (0..lot.len()).filter(is_called).collect()
 }
 
-fn bell(lot: &'static Lot, workloads: Workloads) -> LotBell {
-    LotBell { lot, workloads }
+fn bell(lot: &'static ParkingLot, workloads: Workloads) -> CounterBell {
+    CounterBell { lot, workloads }
 }
 
 #[test]

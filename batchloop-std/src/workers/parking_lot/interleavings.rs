@@ -17,25 +17,25 @@ fn pass_on(cx: &mut Turn<'_, bool, Shared>) {
 }
 
 /// A worker that leaves when nothing lives.
-fn work(lot: &Lot, place: usize, mut driver: Driver<bool, Shared>) {
+fn work(lot: &ParkingLot, index: usize, mut driver: Driver<bool, Shared>) {
     while driver.live() > 0 {
         if driver.turn(pass_on) == Ok(Progress::Quiet) {
-            lot.park(place, &driver.watch(), || driver.live() == 0);
+            lot.park(index, &driver.watch(), || driver.live() == 0);
         }
     }
     lot.call_all();
 }
 
-fn machine(slots: usize, workers: &[Workloads]) -> (Machine<bool, Shared>, &'static Lot) {
+fn machine(slots: usize, workers: &[Workloads]) -> (Machine<bool, Shared>, &'static ParkingLot) {
     let capacity = Capacity::slots(slots)
         .points(1)
         .scopes(0)
         .workloads(2)
         .drivers(workers.len());
     let machine = Machine::heap(capacity);
-    let lot = Lot::of(&machine, Workloads::ALL, workers.len()).unwrap();
-    for (place, serves) in workers.iter().enumerate() {
-        lot.assign(place, *serves);
+    let lot = ParkingLot::of(&machine, Workloads::ALL, workers.len()).unwrap();
+    for (index, serves) in workers.iter().enumerate() {
+        lot.assign(index, *serves);
     }
     (machine, lot)
 }

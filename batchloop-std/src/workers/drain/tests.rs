@@ -12,7 +12,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let machine = Machine::heap(Capacity::slots(2).drivers(2).workloads(2));
-        let lot = Lot::of(&machine, Workloads::ALL, 2).unwrap();
+        let lot = ParkingLot::of(&machine, Workloads::ALL, 2).unwrap();
         let drivers = [0, 1].map(|_| machine.driver_for(Workload::IO).unwrap());
         let mut fixture = Fixture {
             machine,
@@ -25,16 +25,16 @@ impl Fixture {
     }
 
     fn turn(&mut self, worker: usize) {
-        self.drain.rise(worker);
+        self.drain.take_back(worker);
         self.drivers[worker].turn(|_| ()).unwrap();
     }
 
     fn rest(&self, worker: usize, expects_more: bool) -> bool {
-        let rest = Rest {
+        let last = LastTurn {
             watch: self.drivers[worker].watch(),
             expects_more,
         };
-        self.drain.rest(worker, rest, &self.machine)
+        self.drain.put_down(worker, last, &self.machine)
     }
 }
 
@@ -76,7 +76,7 @@ fn a_change_since_the_turn_of_any_of_them_holds_it() {
 }
 
 #[test]
-fn a_change_of_workloads_that_nobody_serves_does_not_hold_it() {
+fn a_change_of_workloads_that_no_worker_serves_does_not_hold_it() {
     let fixture = Fixture::new();
     assert!(!fixture.rest(0, false));
     fixture.machine.counter_of(Workload::CPU).ring();
@@ -106,7 +106,7 @@ fn the_one_that_rests_last_is_told_of_the_end_of_a_state() {
     fixture.turn(1);
     for expects_more in [true, false] {
         assert!(!fixture.rest(0, expects_more));
-        // A slot that is given back meanwhile is no news while somebody is awake or expects more.
+        // A slot that is given back meanwhile is no news while a worker is awake or expects more.
         drop(fixture.machine.reserve());
         fixture.turn(1);
         assert!(!fixture.drivers[1].watch().is_due());

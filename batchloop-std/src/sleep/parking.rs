@@ -2,7 +2,7 @@
 
 use batchloop_core::{Access, BellTaken, Idle, Machine, Progress, Watch};
 
-use crate::{bell::BlockingBell, idle::Patience};
+use super::{bell::BlockingBell, patience::Patience};
 
 /// An [`Idle`] that spins, then yields, then sleeps on a futex until the change counter moves. No time-out.
 #[derive(Debug)]

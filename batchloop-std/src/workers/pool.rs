@@ -2,7 +2,6 @@
 
 use std::{
     any::Any,
-    cell::Cell,
     io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -15,13 +14,17 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-use crate::{
-    drain::{Drain, Rest},
-    futex::{Ordering, Word},
-    idle::Patience,
-    lot::Lot,
+use super::{
+    drain::{Drain, LastTurn},
+    parking_lot::ParkingLot,
+    policy::{OnPanic, Stop},
     report::{PANICS, Panic, RunError, WorkerReport},
-    workers::{OnPanic, Role, Stop},
+    role::Role,
+    worker::Worker,
+};
+use crate::sleep::{
+    futex::{Futex, Ordering},
+    patience::Patience,
 };
 
 const WORKING: u32 = 0;
@@ -30,10 +33,10 @@ const LEAVING: u32 = 2;
 
 /// What the workers of one run share.
 #[derive(Debug)]
-pub(crate) struct Pool {
-    lot: &'static Lot,
+pub(super) struct Pool {
+    lot: &'static ParkingLot,
     on_panic: OnPanic,
-    phase: Word,
+    phase: Futex,
     drain: Drain,
     present: Mutex<usize>,
     gone: Condvar,
@@ -48,7 +51,7 @@ struct Panics {
 }
 
 /// Ends the workers even if `main` panics.
-pub(crate) struct LeaveOnDrop<'a>(&'a Pool);
+pub(super) struct LeaveOnDrop<'a>(&'a Pool);
 
 impl Drop for LeaveOnDrop<'_> {
     fn drop(&mut self) {
@@ -62,11 +65,11 @@ fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
 }
 
 impl Pool {
-    pub(crate) fn new(lot: &'static Lot, on_panic: OnPanic, workers: usize) -> Self {
+    pub(super) fn new(lot: &'static ParkingLot, on_panic: OnPanic, workers: usize) -> Self {
         Pool {
             lot,
             on_panic,
-            phase: Word::new(WORKING),
+            phase: Futex::new(WORKING),
             drain: Drain::new(lot, workers),
             present: Mutex::new(workers),
             gone: Condvar::new(),
@@ -75,7 +78,7 @@ impl Pool {
         }
     }
 
-    pub(crate) fn leave_on_drop(&self) -> LeaveOnDrop<'_> {
+    pub(super) fn leave_on_drop(&self) -> LeaveOnDrop<'_> {
         LeaveOnDrop(self)
     }
 
@@ -91,7 +94,7 @@ impl Pool {
     }
 
     /// Ends the workers, and waits for those that drain.
-    pub(crate) fn end(&self, stop: Stop) {
+    pub(super) fn end(&self, stop: Stop) {
         let patience = match stop {
             Stop::Cancel | Stop::Leave => return,
             Stop::Drain => None,
@@ -112,20 +115,20 @@ impl Pool {
     }
 
     /// The first failure, if there was one.
-    pub(crate) fn failed(&self) -> Result<(), RunError> {
+    pub(super) fn failed(&self) -> Result<(), RunError> {
         lock(&self.failure).take().map_or(Ok(()), Err)
     }
 
     /// The first panics, and how many there were in all.
-    pub(crate) fn panics(&self) -> (Vec<Panic>, u64) {
+    pub(super) fn panics(&self) -> (Vec<Panic>, u64) {
         let panics = mem::take(&mut *lock(&self.panics));
         (panics.first, panics.count)
     }
 
     /// One worker's life.
-    pub(crate) fn work<T: Send>(
+    pub(super) fn work<T: Send>(
         &self,
-        place: usize,
+        index: usize,
         role: Role,
         driver: Driver<T, Shared>,
         entry: &impl for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker),
@@ -140,10 +143,10 @@ impl Pool {
             lived: Duration::ZERO,
         };
         match role.core.map_or(Ok(()), pin) {
-            Ok(()) => self.turns(place, driver, entry, &mut report),
+            Ok(()) => self.turns(index, driver, entry, &mut report),
             Err(error) => self.fail(RunError::Pin(error)),
         }
-        self.lot.assign(place, Workloads::NONE);
+        self.lot.assign(index, Workloads::NONE);
         *lock(&self.present) -= 1;
         self.gone.notify_all();
         // A worker that was not called, because this one was, looks again.
@@ -155,7 +158,7 @@ impl Pool {
 
     fn turns<T: Send>(
         &self,
-        place: usize,
+        index: usize,
         mut driver: Driver<T, Shared>,
         entry: &impl for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker),
         report: &mut WorkerReport,
@@ -163,7 +166,7 @@ impl Pool {
         let mut patience = Patience::new();
         loop {
             let phase = self.phase();
-            let worker = Worker::new(place, driver.serves(), phase != WORKING);
+            let worker = Worker::new(index, driver.serves(), phase != WORKING);
             report.turns += 1;
             let turn = AssertUnwindSafe(|| driver.turn(|cx| entry(cx, &worker)));
             let progress = match catch_unwind(turn) {
@@ -182,14 +185,14 @@ impl Pool {
             }
             let watch = driver.watch();
             if patience.wait(&watch, progress) {
-                let rest = Rest {
+                let last = LastTurn {
                     watch,
-                    expects_more: worker.more.get(),
+                    expects_more: worker.expects_more(),
                 };
-                let slept = self.lot.park(place, &watch, || {
-                    self.stays_awake(place, phase, rest, &driver)
+                let slept = self.lot.park(index, &watch, || {
+                    self.stays_awake(index, phase, last, &driver)
                 });
-                self.drain.rise(place);
+                self.drain.take_back(index);
                 if slept {
                     report.sleeps += 1;
                 }
@@ -197,13 +200,13 @@ impl Pool {
         }
     }
 
-    /// Whether a worker, whose place is marked, has to look at the phase again before it sleeps. A change of the phase after
+    /// Whether a worker, whose space in the lot is marked, has to look at the phase again before it sleeps. A change of the phase after
     /// this ends the sleep.
     fn stays_awake<T: Send>(
         &self,
-        place: usize,
+        index: usize,
         phase: u32,
-        rest: Rest,
+        last: LastTurn,
         driver: &Driver<T, Shared>,
     ) -> bool {
         // A drain that has begun since the turn did has not had a turn of this worker.
@@ -213,7 +216,7 @@ impl Pool {
         if phase != DRAINING {
             return false;
         }
-        let is_over = self.drain.rest(place, rest, driver);
+        let is_over = self.drain.put_down(index, last, driver);
         if is_over {
             self.enter(LEAVING);
         }
@@ -221,7 +224,7 @@ impl Pool {
     }
 
     /// Notes a panic, and what it said.
-    pub(crate) fn note(&self, worker: &str, panic: Box<dyn Any + Send>) {
+    pub(super) fn note(&self, worker: &str, panic: Box<dyn Any + Send>) {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         discard(panic);
@@ -263,48 +266,4 @@ fn pin(core: usize) -> io::Result<()> {
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
-}
-
-/// The worker that runs a turn.
-#[derive(Debug)]
-pub struct Worker {
-    index: usize,
-    serves: Workloads,
-    draining: bool,
-    more: Cell<bool>,
-}
-
-impl Worker {
-    pub(crate) fn new(index: usize, serves: Workloads, draining: bool) -> Self {
-        Worker {
-            index,
-            serves,
-            draining,
-            more: Cell::new(false),
-        }
-    }
-
-    /// Its number, from 0; the most specialised workers come first.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// What it serves.
-    pub fn serves(&self) -> Workloads {
-        self.serves
-    }
-
-    /// Says that there is or may come work that has no state yet. A drain does not end before this worker has had a later
-    /// turn, to its end, without saying so; whatever other workers say.
-    ///
-    /// The worker may sleep meanwhile. What ends the expectation must ring a counter of its workloads, as a
-    /// [`queue`](fn@crate::queue) does for each item and when its last sender is dropped.
-    pub fn expect_more(&self) {
-        self.more.set(true);
-    }
-
-    /// Whether the workers are to end when nothing lives any more: the program should start nothing new.
-    pub fn is_draining(&self) -> bool {
-        self.draining
-    }
 }

@@ -9,7 +9,8 @@ use std::{
 
 use batchloop_core::{Machine, Shared, SignalError};
 
-/// How long states are tried again that hooks of other threads work on, or that others start when they are dropped.
+/// How long states are tried again: those that hooks of other threads work on, and those that others start when they are
+/// dropped.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long such a hook is given before the next try.
@@ -17,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Ends what still lives, and returns how many states it ended. `note` gets the panics of those that panic when they are
 /// dropped.
-pub(crate) fn release_all<T>(
+pub(super) fn release_all<T>(
     machine: Machine<T, Shared>,
     mut note: impl FnMut(Box<dyn Any + Send>),
 ) -> usize {

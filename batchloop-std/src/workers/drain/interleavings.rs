@@ -14,7 +14,7 @@ use super::*;
 /// What the workers share.
 struct Fixture {
     machine: Machine<bool, Shared>,
-    lot: &'static Lot,
+    lot: &'static ParkingLot,
     drain: Drain,
     over: AtomicBool,
 }
@@ -27,9 +27,9 @@ impl Fixture {
             .workloads(2)
             .drivers(workers.len());
         let machine = Machine::heap(capacity);
-        let lot = Lot::of(&machine, Workloads::ALL, workers.len()).unwrap();
-        for (place, serves) in workers.iter().enumerate() {
-            lot.assign(place, *serves);
+        let lot = ParkingLot::of(&machine, Workloads::ALL, workers.len()).unwrap();
+        for (index, serves) in workers.iter().enumerate() {
+            lot.assign(index, *serves);
         }
         Arc::new(Fixture {
             machine,
@@ -40,7 +40,7 @@ impl Fixture {
     }
 
     /// A worker's part of a drain. `expects_more` is asked in each turn.
-    fn work(&self, place: usize, serves: Workloads, expects_more: impl Fn() -> bool) {
+    fn work(&self, index: usize, serves: Workloads, expects_more: impl Fn() -> bool) {
         let mut driver = self.machine.driver_for(serves).unwrap();
         while !self.over.load(Ordering::Acquire) {
             let mut more = false;
@@ -51,22 +51,22 @@ impl Fixture {
             if progress != Ok(Progress::Quiet) {
                 continue;
             }
-            let rest = Rest {
+            let last = LastTurn {
                 watch: driver.watch(),
                 expects_more: more,
             };
-            self.lot.park(place, &rest.watch, || {
+            self.lot.park(index, &last.watch, || {
                 if self.over.load(Ordering::Acquire) {
                     return true;
                 }
-                let is_over = self.drain.rest(place, rest, &self.machine);
+                let is_over = self.drain.put_down(index, last, &self.machine);
                 if is_over {
                     self.over.store(true, Ordering::Release);
                     self.lot.call_all();
                 }
                 is_over
             });
-            self.drain.rise(place);
+            self.drain.take_back(index);
         }
     }
 }
@@ -99,7 +99,7 @@ fn what_ends_an_expectation_ends_the_drain_and_nothing_is_left() {
     });
 }
 
-/// The last state ends outside of the workers, of whom two must have looked since.
+/// The last state ends outside of the workers, two of which must have looked since.
 #[test]
 fn the_end_of_the_last_state_ends_the_drain() {
     loom::model(|| {

@@ -26,12 +26,12 @@ use rustix::thread::futex;
 /// An atomic word with the kernel's queue of sleepers on it.
 #[cfg(not(loom))]
 #[derive(Debug)]
-pub(crate) struct Word(AtomicU32);
+pub(crate) struct Futex(AtomicU32);
 
 #[cfg(not(loom))]
-impl Word {
+impl Futex {
     pub(crate) const fn new(value: u32) -> Self {
-        Word(AtomicU32::new(value))
+        Futex(AtomicU32::new(value))
     }
 
     /// Sleeps while the word has this value, until somebody wakes the sleepers. May return early.
@@ -54,12 +54,12 @@ impl Word {
 /// The same with loom's queue.
 #[cfg(loom)]
 #[derive(Debug)]
-pub(crate) struct Word(AtomicU32, Mutex<()>, Condvar);
+pub(crate) struct Futex(AtomicU32, Mutex<()>, Condvar);
 
 #[cfg(loom)]
-impl Word {
+impl Futex {
     pub(crate) fn new(value: u32) -> Self {
-        Word(AtomicU32::new(value), Mutex::new(()), Condvar::new())
+        Futex(AtomicU32::new(value), Mutex::new(()), Condvar::new())
     }
 
     pub(crate) fn wait(&self, value: u32) {
@@ -80,7 +80,7 @@ impl Word {
     }
 }
 
-impl Deref for Word {
+impl Deref for Futex {
     type Target = AtomicU32;
 
     fn deref(&self) -> &AtomicU32 {

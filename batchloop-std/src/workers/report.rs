@@ -5,7 +5,7 @@ use std::{error, fmt, io, time::Duration};
 use batchloop_core::{DriversTaken, Fault, Workloads};
 
 /// How many panics a report has in words; the others are only counted.
-pub(crate) const PANICS: usize = 64;
+pub(super) const PANICS: usize = 64;
 
 /// What the workers did.
 #[derive(Clone, Debug)]
@@ -65,8 +65,8 @@ pub struct Panic {
 /// Why [`Workers::run`](crate::Workers::run) failed. The workers have ended, and no state has been released for that.
 #[derive(Debug)]
 pub enum RunError {
-    /// No worker serves [`Workload::IO`](crate::Workload::IO), so nobody would find new states.
-    NobodyServesIo,
+    /// No worker serves [`Workload::IO`](crate::Workload::IO), so nothing would find new states.
+    NoIoWorker,
     /// There are no workers.
     NoWorkers,
     /// A worker is to serve workloads whose change counters have other bells: it would sleep through their
@@ -92,7 +92,7 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunError::NobodyServesIo => {
+            RunError::NoIoWorker => {
                 f.write_str("no worker serves the workload IO: nothing would find new states")
             }
             RunError::NoWorkers => f.write_str("there are no workers"),
@@ -151,7 +151,7 @@ mod tests {
         };
         let texts = [
             (
-                RunError::NobodyServesIo,
+                RunError::NoIoWorker,
                 "no worker serves the workload IO: nothing would find new states",
             ),
             (RunError::NoWorkers, "there are no workers"),
