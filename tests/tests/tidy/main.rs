@@ -470,6 +470,21 @@ fn one_file_chooses_the_atomics() {
     assert_tidy(complaints);
 }
 
+/// The folders of the core, from the ground up; see the first page of its documentation.
+const CORE_LAYERS: Layers<'_> = Layers {
+    floors: &[
+        &["ground"],
+        &["program"],
+        &["sleep"],
+        &["slab"],
+        &["signal"],
+        &["machine"],
+        &["turn", "timers"],
+        &["inspect"],
+    ],
+    outside: &["internals"],
+};
+
 /// The folders of `batchloop-std`.
 const STD_LAYERS: Layers<'_> = Layers {
     floors: &[&["sleep"], &["inspect", "queue", "scope", "workers"]],
@@ -477,7 +492,8 @@ const STD_LAYERS: Layers<'_> = Layers {
 };
 
 /// The libraries, with their layers.
-const LIBRARIES: [(&str, Option<&Layers<'_>>); 2] = [
+const LIBRARIES: [(&str, Option<&Layers<'_>>); 3] = [
+    ("batchloop-core/src/", Some(&CORE_LAYERS)),
     ("batchloop-std/src/", Some(&STD_LAYERS)),
     ("batchloop-eventfd/src/", None),
 ];
