@@ -1,13 +1,17 @@
-//! What one wake and one transition cost, beside the limit: `cargo bench --bench dispatch`.
+//! What one wake and one transition cost, beside the limit and beside runtimes of futures: `cargo bench --bench dispatch`.
 //!
 //! A round wakes some of the live states in random order and runs turns until nothing is active; each woken state's
 //! closure adds to a word of its 64 bytes and waits again. With 16 points the states wait at 16 places, evenly. The
-//! limit does the same with a plain bitmap for each point: set a bit, walk the words, add. The last columns are what 16
-//! points cost beside one. Each figure is the minimum of 5 repeats,
-//! in nanoseconds for each woken state, and limit and machine are measured in turns within one run.
+//! limit does the same with a plain bitmap for each point: set a bit, walk the words, add. The peers do it with a task for
+//! each state, on one thread. Each figure is the minimum of 5 repeats, in nanoseconds for each woken state, and all of a
+//! row are measured in turns within one run.
+//!
+//! A second table wakes few states of few, at more and more points: where a turn costs more than it saves.
 //!
 //! `--only TEXT` runs the rows whose name contains the text; `--repeats N` changes the 5; `--subject NAME` measures
-//! only `limit`, `limit16`, `local`, `local16`, `shared` or `shared16`, for a profiler.
+//! only `limit`, `limit16`, `local`, `local16`, `shared`, `shared16`, `tokio`, `smol` or `unordered`, for a profiler.
+
+mod peers;
 
 use std::{hint::black_box, ops::Range, time::Instant};
 
@@ -23,14 +27,29 @@ struct State {
 }
 
 const OPERATIONS: usize = 2_000_000;
-const SIZES: [(usize, usize); 7] = [
+const SIZES: [(usize, usize); 10] = [
     (64, 64),
     (1_000, 1_000),
     (10_000, 10_000),
     (100_000, 100_000),
     (1_000_000, 1_000_000),
+    (64, 1),
+    (1_000, 8),
+    (100_000, 1_000),
     (1_000_000, 10_000),
     (1_000_000, 100),
+];
+
+/// Live, woken and points of the second table.
+const FEW: [(usize, usize, u32); 8] = [
+    (64, 1, 1),
+    (64, 1, 4),
+    (64, 1, 16),
+    (64, 1, 64),
+    (64, 8, 1),
+    (64, 8, 4),
+    (64, 8, 16),
+    (64, 8, 64),
 ];
 
 /// The order in which a round wakes: a part of a shuffle of all states.
@@ -132,25 +151,22 @@ fn at<A: Access>(index: u32) -> impl FnMut(&mut State, Me<State, A>) -> Step {
     }
 }
 
-fn sixteen<A: Access>(cx: &mut Turn<'_, State, A>) {
-    let passing = cx.arrivals();
-    let passing = cx.stage(point!(), passing).advance(at(0));
-    let passing = cx.stage(point!(), passing).advance(at(1));
-    let passing = cx.stage(point!(), passing).advance(at(2));
-    let passing = cx.stage(point!(), passing).advance(at(3));
-    let passing = cx.stage(point!(), passing).advance(at(4));
-    let passing = cx.stage(point!(), passing).advance(at(5));
-    let passing = cx.stage(point!(), passing).advance(at(6));
-    let passing = cx.stage(point!(), passing).advance(at(7));
-    let passing = cx.stage(point!(), passing).advance(at(8));
-    let passing = cx.stage(point!(), passing).advance(at(9));
-    let passing = cx.stage(point!(), passing).advance(at(10));
-    let passing = cx.stage(point!(), passing).advance(at(11));
-    let passing = cx.stage(point!(), passing).advance(at(12));
-    let passing = cx.stage(point!(), passing).advance(at(13));
-    let passing = cx.stage(point!(), passing).advance(at(14));
-    cx.stage(point!(), passing).advance(at(15));
+/// An entry point with as many stages as there are numbers.
+macro_rules! program {
+    ($name:ident: $($index:literal)+) => {
+        fn $name<A: Access>(cx: &mut Turn<'_, State, A>) {
+            let passing = cx.arrivals();
+            $(let passing = cx.stage(point!(), passing).advance(at($index));)+
+            // Every state waits at one of them.
+            passing.release();
+        }
+    };
 }
+
+program!(four: 0 1 2 3);
+program!(sixteen: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+program!(many: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+    32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63);
 
 struct Subject<A: Access> {
     machine: Machine<State, A>,
@@ -163,7 +179,11 @@ struct Subject<A: Access> {
 impl<A: Admits<State>> Subject<A> {
     fn new(order: &Order, points: u32) -> Self {
         let live = order.shuffled.len();
-        let machine = Machine::heap(Capacity::slots(live).points(16).scopes(16));
+        let machine = Machine::heap(
+            Capacity::slots(live)
+                .points(points.max(16) as usize)
+                .scopes(16),
+        );
         let handles: Vec<_> = (0..live as u32)
             .map(|index| State {
                 sum: 0,
@@ -173,7 +193,12 @@ impl<A: Admits<State>> Subject<A> {
             .collect();
         let handles = order.shuffled.iter().map(|&slot| handles[slot]).collect();
         let driver = machine.driver().expect("it is the only one");
-        let entry = if points == 1 { one } else { sixteen };
+        let entry = match points {
+            1 => one,
+            4 => four,
+            16 => sixteen,
+            _ => many,
+        };
         let mut subject = Subject {
             machine,
             driver,
@@ -228,6 +253,155 @@ fn name(count: usize) -> String {
     }
 }
 
+struct Options {
+    only: String,
+    subject: Option<String>,
+    repeats: usize,
+}
+
+/// What is measured in a row: its name, and what it takes for each woken state.
+type Column<'a> = (&'a str, Box<dyn FnMut() -> f64 + 'a>);
+
+impl Options {
+    fn runs(&self, row: &str) -> bool {
+        row.contains(&self.only)
+    }
+
+    /// The minimum of each column. All are measured once before any is measured again.
+    fn measure(&self, columns: &mut [Column<'_>]) -> Vec<f64> {
+        let mut least = vec![f64::NAN; columns.len()];
+        for _ in 0..self.repeats {
+            for ((name, measure), least) in columns.iter_mut().zip(&mut least) {
+                if self.subject.as_ref().is_none_or(|subject| subject == name) {
+                    *least = least.min(measure());
+                }
+            }
+        }
+        least
+    }
+}
+
+fn large(options: &Options) {
+    println!(
+        "{:>12} {:>7} | {:>7} {:>7} {:>6} {:>7} {:>6} | {:>7} {:>7} {:>7} {:>7} | {:>9} {:>9} {:>9}",
+        "live/woken",
+        "limit",
+        "Local",
+        "16 pts",
+        "/limit",
+        "Shared",
+        "/limit",
+        "tokio",
+        "smol",
+        "unord.",
+        "/Shared",
+        "limit 16",
+        "Local 16",
+        "Shared 16"
+    );
+    for (live, woken) in SIZES {
+        let row = format!("{}/{}", name(live), name(woken));
+        if !options.runs(&row) {
+            continue;
+        }
+        let order = Order::new(live, woken);
+        let mut limit = Limit::<1>::new(&order);
+        let mut limit16 = Limit::<16>::new(&order);
+        let mut local = Subject::<Local>::new(&order, 1);
+        let mut local16 = Subject::<Local>::new(&order, 16);
+        let mut shared = Subject::<Shared>::new(&order, 1);
+        let mut shared16 = Subject::<Shared>::new(&order, 16);
+        let least = options.measure(&mut [
+            (
+                "limit",
+                Box::new(|| nanoseconds(&order, |part| limit.round(part))),
+            ),
+            (
+                "limit16",
+                Box::new(|| nanoseconds(&order, |part| limit16.round(part))),
+            ),
+            (
+                "local",
+                Box::new(|| nanoseconds(&order, |part| local.round(part))),
+            ),
+            (
+                "local16",
+                Box::new(|| nanoseconds(&order, |part| local16.round(part))),
+            ),
+            (
+                "shared",
+                Box::new(|| nanoseconds(&order, |part| shared.round(part))),
+            ),
+            (
+                "shared16",
+                Box::new(|| nanoseconds(&order, |part| shared16.round(part))),
+            ),
+            ("tokio", Box::new(|| peers::tokio(&order))),
+            ("smol", Box::new(|| peers::smol(&order))),
+            ("unordered", Box::new(|| peers::unordered(&order))),
+        ]);
+        let &[
+            limit,
+            limit16,
+            local,
+            local16,
+            shared,
+            shared16,
+            tokio,
+            smol,
+            unordered,
+        ] = least.as_slice()
+        else {
+            return;
+        };
+        println!(
+            "{row:>12} {limit:>7.2} | {local:>7.2} {local16:>7.2} {:>5.1}x {shared:>7.2} {:>5.1}x | {tokio:>7.1} {smol:>7.1} {unordered:>7.1} {:>6.1}x | {:>8.2}x {:>8.2}x {:>8.2}x",
+            local / limit,
+            shared / limit,
+            tokio / shared,
+            limit16 / limit,
+            local16 / local,
+            shared16 / shared,
+        );
+    }
+}
+
+fn few(options: &Options) {
+    println!(
+        "{:>12} {:>7} | {:>7} {:>7} | {:>7} {:>7} {:>7} | {:>8}",
+        "few", "points", "Local", "Shared", "tokio", "smol", "unord.", "/Shared"
+    );
+    for (live, woken, points) in FEW {
+        let row = format!("{live}/{woken}");
+        if !options.runs(&row) {
+            continue;
+        }
+        let order = Order::new(live, woken);
+        let mut local = Subject::<Local>::new(&order, points);
+        let mut shared = Subject::<Shared>::new(&order, points);
+        let least = options.measure(&mut [
+            (
+                "local",
+                Box::new(|| nanoseconds(&order, |part| local.round(part))),
+            ),
+            (
+                "shared",
+                Box::new(|| nanoseconds(&order, |part| shared.round(part))),
+            ),
+            ("tokio", Box::new(|| peers::tokio(&order))),
+            ("smol", Box::new(|| peers::smol(&order))),
+            ("unordered", Box::new(|| peers::unordered(&order))),
+        ]);
+        let &[local, shared, tokio, smol, unordered] = least.as_slice() else {
+            return;
+        };
+        println!(
+            "{row:>12} {points:>7} | {local:>7.1} {shared:>7.1} | {tokio:>7.1} {smol:>7.1} {unordered:>7.1} | {:>7.1}x",
+            tokio / shared
+        );
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let value = |name: &str| {
@@ -240,64 +414,18 @@ fn main() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(5);
 
-    println!("ns for one wake and one transition, 64-byte state, minimum of {repeats} repeats");
-    println!(
-        "{:>12} {:>7} | {:>7} {:>7} {:>6} {:>7} {:>6} | {:>9} {:>9} {:>9}",
-        "live/woken",
-        "limit",
-        "Local",
-        "16 pts",
-        "/limit",
-        "Shared",
-        "/limit",
-        "limit 16",
-        "Local 16",
-        "Shared 16"
-    );
-    for (live, woken) in SIZES {
-        let row = format!("{}/{}", name(live), name(woken));
-        if !row.contains(&only) {
-            continue;
-        }
-        let order = Order::new(live, woken);
-        let mut limit = Limit::<1>::new(&order);
-        let mut limit16 = Limit::<16>::new(&order);
-        let mut local = Subject::<Local>::new(&order, 1);
-        let mut local16 = Subject::<Local>::new(&order, 16);
-        let mut shared = Subject::<Shared>::new(&order, 1);
-        let mut shared16 = Subject::<Shared>::new(&order, 16);
-        let measure = |name: &str, round: &mut dyn FnMut(Range<usize>)| {
-            if subject.as_ref().is_some_and(|subject| subject != name) {
-                return f64::NAN;
-            }
-            nanoseconds(&order, round)
-        };
-        let mut least = [f64::MAX; 6];
-        for _ in 0..repeats {
-            let figures = [
-                measure("limit", &mut |part| limit.round(part)),
-                measure("limit16", &mut |part| limit16.round(part)),
-                measure("local", &mut |part| local.round(part)),
-                measure("local16", &mut |part| local16.round(part)),
-                measure("shared", &mut |part| shared.round(part)),
-                measure("shared16", &mut |part| shared16.round(part)),
-            ];
-            for (least, figure) in least.iter_mut().zip(figures) {
-                *least = least.min(figure);
-            }
-        }
-        let [limit, limit16, local, local16, shared, shared16] = least;
-        println!(
-            "{row:>12} {limit:>7.2} | {local:>7.2} {local16:>7.2} {:>5.1}x {shared:>7.2} {:>5.1}x | {:>8.2}x {:>8.2}x {:>8.2}x",
-            local / limit,
-            shared / limit,
-            limit16 / limit,
-            local16 / local,
-            shared16 / shared,
-        );
-    }
+    let options = Options {
+        only,
+        subject,
+        repeats,
+    };
+    println!("ns for one wake and one transition, 64-byte state, minimum of {repeats} repeats\n");
+    large(&options);
+    println!();
+    few(&options);
+    println!();
 
-    if "idle".contains(&only) || only.is_empty() {
+    if options.runs("idle") {
         let order = Order::new(1_000_000, 1);
         let mut local = Subject::<Local>::new(&order, 16);
         let mut shared = Subject::<Shared>::new(&order, 16);
