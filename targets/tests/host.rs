@@ -1,6 +1,6 @@
 //! The suite on the host: remote wakes come from other threads, and the lines are those in `expected/host.run`.
 //!
-//! After a change that is meant to change the lines, `BLESS=1 cargo test -p batchloop-targets` writes them anew.
+//! After a change that is meant to change the lines, `cargo xtask bless golden` writes them anew.
 
 use std::{env, fs, path::Path, thread};
 

@@ -1,7 +1,7 @@
 //! What must not compile, each with its message: the compiler's words are a part of the library's interface.
 //!
 //! After a change that is meant to change them, or with a compiler that words them otherwise, write them anew with
-//! `TRYBUILD=overwrite cargo test -p batchloop-tests --test compile_fail` and read the difference.
+//! `cargo xtask bless compile-fail` and read the difference.
 
 use trybuild::TestCases;
 

@@ -1,15 +1,12 @@
-//! The list of mutations in `batchloop-core/mutations.toml`: deliberate mistakes, each with the test that finds it.
+//! The list of mutations in `xtask/mutations.toml`: deliberate mistakes, each with the test that finds it.
 #![forbid(unsafe_code)]
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt, fs, path::Path};
 
 /// What the list is, from the root of the repository.
-pub const LIST: &str = "batchloop-core/mutations.toml";
+pub const LIST: &str = "xtask/mutations.toml";
 
-/// The package whose files are named without their folders.
+/// The package that most of them are in.
 pub const CORE: &str = "batchloop-core";
 
 /// How a test is run.
@@ -53,25 +50,17 @@ impl fmt::Display for Killer {
 pub struct Mutation {
     /// What it is called on the command line.
     pub name: String,
-    /// A file of `batchloop-core/src`; or, with the folders from the root of the repository, of another package.
+    /// A file, from the root of the repository.
     pub file: String,
     /// A text that is in the file once.
     pub before: String,
     /// What is put in its place.
     pub after: String,
-    /// Who finds it.
+    /// The test that finds it.
     pub killer: Killer,
 }
 
 impl Mutation {
-    /// Where the file is, from the root of the repository.
-    pub fn path(&self) -> PathBuf {
-        match self.file.contains('/') {
-            true => PathBuf::from(&self.file),
-            false => Path::new(CORE).join("src").join(&self.file),
-        }
-    }
-
     /// The source with the mistake in it.
     ///
     /// # Errors
@@ -112,7 +101,9 @@ fn mutation(entry: &toml::Value) -> Result<Mutation, String> {
         kind => return Err(format!("{LIST}: no such kind: {kind}")),
     };
     let file = text("file")?;
-    let package = file.split_once('/').map_or(CORE, |(package, _)| package);
+    let (package, _) = file
+        .split_once('/')
+        .ok_or_else(|| format!("{LIST}: not a file of a package: {file}"))?;
     Ok(Mutation {
         name: text("name")?,
         before: text("before")?,

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Answers whether nothing was found.
+/// Returns whether nothing was found.
 pub(crate) fn optimised(directory: &Path) -> Result<bool, String> {
     let (mut functions, mut found) = (0, 0);
     let files = files(directory)?;

@@ -1,7 +1,9 @@
 //! `cargo xtask sanitize`: the tests with real threads, and those that allocate nothing, under ThreadSanitizer and
 //! AddressSanitizer. It needs a nightly toolchain.
 
-use std::{env, path::Path, process::Command};
+use std::{path::Path, process::Command};
+
+use crate::places::Places;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -33,13 +35,11 @@ const SANITIZERS: [Sanitizer; 2] = [
     },
 ];
 
-/// Answers whether nothing was found.
-pub(crate) fn sanitize(root: &Path) -> Result<bool, String> {
+/// Returns whether nothing was found.
+pub(crate) fn sanitize(places: &Places) -> Result<bool, String> {
     let mut clean = true;
-    let root = root.canonicalize().map_err(|error| error.to_string())?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     for sanitizer in SANITIZERS {
-        let (name, value) = (sanitizer.options)(&root);
+        let (name, value) = (sanitizer.options)(&places.root);
         let mut cargo = Command::new("cargo");
         cargo
             .args(["+nightly", "test", "--release", "--package"])
@@ -48,9 +48,9 @@ pub(crate) fn sanitize(root: &Path) -> Result<bool, String> {
             cargo.args(["--test", test]);
         }
         let status = cargo
-            .current_dir(&root)
+            .current_dir(&places.root)
             .env("RUSTFLAGS", sanitizer.flags)
-            .env("CARGO_TARGET_DIR", target.join(sanitizer.name))
+            .env("CARGO_TARGET_DIR", places.target.join(sanitizer.name))
             .env(name, value)
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("CARGO")

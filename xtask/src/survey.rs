@@ -6,10 +6,12 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use crate::places::Places;
 
 /// A crate, with the features that its tests need.
 const CRATES: [(&str, &str); 3] = [
@@ -31,17 +33,16 @@ struct Figures {
 }
 
 /// Returns whether everything was found.
-pub(crate) fn survey(root: &Path, files: &[String]) -> Result<bool, String> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+pub(crate) fn survey(places: &Places, files: &[String]) -> Result<bool, String> {
     let mut figures = BTreeMap::new();
     for (name, features) in CRATES {
-        let output = target.join("survey").join(name);
+        let output = places.target.join("survey").join(name);
         if output.exists() {
             fs::remove_dir_all(&output).map_err(|error| error.to_string())?;
         }
         fs::create_dir_all(&output).map_err(|error| error.to_string())?;
         let mut survey = Survey {
-            root,
+            root: &places.root,
             name,
             features,
             files,

@@ -684,7 +684,7 @@ fn mutations_apply_to_the_sources_and_name_tests_that_exist() {
         if !names.insert(&mutation.name) {
             complaints.push(format!("{} is there twice", mutation.name));
         }
-        match fs::read_to_string(root().join(mutation.path())) {
+        match fs::read_to_string(root().join(&mutation.file)) {
             Ok(source) => complaints.extend(mutation.apply(&source).err()),
             Err(error) => complaints.push(format!("{}: {error}", mutation.name)),
         }
