@@ -126,8 +126,7 @@ fn children(cx: &mut Turn<'_, Child, Shared>, parents: Machine<Parent, Shared>) 
             return Step::Release;
         };
         child.buffer = buffer;
-        let _ = me.waker().wake();
-        Step::Wait
+        Step::Again
     });
     parents.counter().ring();
     if parents.live() == 0 && cx.machine().live() == 0 {

@@ -16,15 +16,14 @@ struct Countdown {
 
 fn entry(cx: &mut Turn<'_, Countdown>) {
     let new = cx.arrivals();
-    cx.stage(point!("count"), new).advance(|count, me| {
+    cx.stage(point!("count"), new).advance(|count, _| {
         println!("from {}: {}", count.start, count.left);
         if count.left == 0 {
             return Step::Release;
         }
         count.left -= 1;
         // Nothing else would wake it.
-        let _ = me.waker().wake();
-        Step::Wait
+        Step::Again
     });
     if cx.machine().live() == 0 {
         cx.stop();

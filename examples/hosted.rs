@@ -142,8 +142,7 @@ impl Server {
             }
         }
         // There may be more, and nobody else would say so: edges are reported once.
-        let _ = me.waker().wake();
-        Step::Wait
+        Step::Again
     }
 
     /// Sends what is owed; if nothing is any more, receives something and sends it back.

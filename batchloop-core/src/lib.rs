@@ -211,10 +211,11 @@ pub use timers::{Timer, Timers};
 #[cfg(feature = "task-bell")]
 pub use turn::hosted::{Changed, TaskBell};
 pub use turn::{
-    batch::{Batch, Step},
+    batch::Batch,
     context::Context,
     driver::{Driver, Turn},
     position::Position,
+    step::Step,
 };
 
 #[cfg(doctest)]

@@ -9,3 +9,4 @@ pub(crate) mod position;
 pub(crate) mod rest;
 pub(crate) mod run;
 pub(crate) mod scratch;
+pub(crate) mod step;

@@ -73,6 +73,8 @@ macro_rules! on_both {
 on_both! {
     a_state_that_signals_itself_is_busy: signals_itself,
     a_state_that_wakes_itself_comes_again: wakes_itself,
+    a_state_that_stays_active_comes_again: stays_active,
+    a_state_that_stays_active_keeps_what_was_posted: stays_active_with_events,
     a_state_that_wakes_itself_may_come_again_at_once_where_its_slot_left_a_bit: comes_again_at_once,
     a_state_that_posts_to_itself_is_told_next_time: posts_to_itself,
     a_state_that_releases_itself_is_busy: releases_itself,
@@ -119,6 +121,38 @@ fn wakes_itself<A: Admits<Name>>(mut fixture: Fixture<A>) {
     assert_eq!(progress, Progress::More);
     assert_eq!(fixture.wait(), (vec!["bee"], Progress::Quiet));
     assert_eq!(fixture.wait(), (vec![], Progress::Quiet));
+}
+
+fn stays_active<A: Admits<Name>>(mut fixture: Fixture<A>) {
+    for _ in 0..3 {
+        let (seen, progress) = fixture.turn(|name, _| match name.0 {
+            "bee" => Step::Again,
+            _ => Step::Wait,
+        });
+        assert_eq!(seen.iter().filter(|name| **name == "bee").count(), 1);
+        assert_eq!(progress, Progress::More);
+        let census = Census::from(fixture.machine);
+        let bee = census.records().nth(1).unwrap();
+        assert_eq!(bee.standing(), Standing::Active);
+    }
+    assert_eq!(fixture.wait(), (vec!["bee"], Progress::Quiet));
+    assert_eq!(fixture.wait(), (vec![], Progress::Quiet));
+}
+
+fn stays_active_with_events<A: Admits<Name>>(mut fixture: Fixture<A>) {
+    let machine = fixture.machine;
+    fixture.turn(|name, me| match name.0 {
+        "bee" => {
+            machine.post(me.handle(), Events::READABLE).unwrap();
+            Step::Again
+        }
+        _ => Step::Wait,
+    });
+    let (seen, progress) = fixture.turn(|_, me| {
+        assert_eq!(me.take_events(), Events::READABLE);
+        Step::Wait
+    });
+    assert_eq!((seen, progress), (vec!["bee"], Progress::Quiet));
 }
 
 /// The ant was active when it ended, and its bit is still there when the next tenant of its slot arrives.

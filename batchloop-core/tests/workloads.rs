@@ -161,11 +161,10 @@ fn a_local_machine_serves_all_with_one_counter() {
     fn entry(cx: &mut Turn<'_, u8>) {
         let new = cx.arrivals();
         cx.stage(point!("compute", Workload::CPU), new)
-            .advance(|rounds, me| match rounds.checked_sub(1) {
+            .advance(|rounds, _| match rounds.checked_sub(1) {
                 Some(left) => {
                     *rounds = left;
-                    me.waker().wake().unwrap();
-                    Step::Wait
+                    Step::Again
                 }
                 None => Step::Release,
             });

@@ -194,10 +194,7 @@ impl Http {
             Ok(Done::All) => return Step::Next,
             Ok(Done::Now) if me.take(Events::DEADLINE).is_empty() => return Step::Wait,
             Ok(Done::Now) => Failure::TimedOut,
-            Ok(Done::Enough) => {
-                let _ = me.waker().wake();
-                return Step::Wait;
-            }
+            Ok(Done::Enough) => return Step::Again,
             Err(failure) => failure,
         };
         self.socket = None;

@@ -198,7 +198,7 @@ impl Server {
             return Step::Next;
         }
         if !is_empty {
-            return self.yield_turn(me);
+            return Step::Again;
         }
         match client.has_begun() || !self.shutdown.has_begun() {
             true => Step::Wait,
@@ -235,7 +235,8 @@ impl Server {
                 Ok(Received::End) | Err(_) => return Step::Release,
             }
         }
-        self.yield_turn(me)
+        // There is more to do for this client, when the others have had their share.
+        Step::Again
     }
 
     fn answer(&mut self, client: &mut Client) {
@@ -276,7 +277,7 @@ impl Server {
                 return Step::Wait;
             }
         }
-        self.yield_turn(me)
+        Step::Again
     }
 
     /// Ends the sending. Whoever closed now would take back what the client has not read yet, if there is more from it.
@@ -300,7 +301,7 @@ impl Server {
                 Ok(Received::End) | Err(_) => return Step::Next,
             }
         }
-        self.yield_turn(me)
+        Step::Again
     }
 
     /// Whether the time of a client that has nothing to be done for is over.
@@ -310,12 +311,6 @@ impl Server {
         }
         self.sums.timed_out += 1;
         true
-    }
-
-    /// There is more to be done for this client, when the others have had their turn.
-    fn yield_turn(&mut self, me: Me<Client>) -> Step {
-        let _ = me.waker().wake();
-        Step::Wait
     }
 
     fn look_at_clock(&mut self) {

@@ -143,7 +143,7 @@ impl Server {
     fn serve(&mut self, client: &mut Client, me: Me<Client>) -> Step {
         client.stream.note(me);
         self.database.store.work = self.share;
-        let step = self.serve_rounds(client, me);
+        let step = self.serve_rounds(client);
         if self.database.store.work <= 0 {
             self.busy += 1;
         }
@@ -154,7 +154,7 @@ impl Server {
         step
     }
 
-    fn serve_rounds(&mut self, client: &mut Client, me: Me<Client>) -> Step {
+    fn serve_rounds(&mut self, client: &mut Client) -> Step {
         for _ in 0..ROUNDS {
             match self.step(client) {
                 Ok(Received::Bytes(_)) if client.leaves => return Step::Next,
@@ -179,8 +179,7 @@ impl Server {
             }
         }
         // There may be more, and nobody else would say so.
-        let _ = me.waker().wake();
-        Step::Wait
+        Step::Again
     }
 
     /// Answers what is there, or else receives more. Nothing is received while answers wait.

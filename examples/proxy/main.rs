@@ -82,6 +82,15 @@ struct Half {
     bytes: u64,
 }
 
+/// How far a side has got with passing on.
+enum Relayed {
+    /// All that there is has been passed on, or its peer cannot take more.
+    All,
+    /// There may be more for another turn.
+    Part,
+    PeerGone,
+}
+
 /// What a client needs beside its own slot.
 struct Room {
     slot: Reservation<Side>,
@@ -194,10 +203,11 @@ impl Proxy {
         }
         let upstreams = self.upstreams.machine;
         match (self.clients).relay(client, me, upstreams, &mut self.buffer, self.now) {
-            Ok(true) => Step::Wait,
-            Ok(false) if client.is_over() => Step::Release,
-            Ok(false) if client.has_farewell() => Step::Wait,
-            Ok(false) => cut(client),
+            Ok(Relayed::Part) => Step::Again,
+            Ok(Relayed::All) => Step::Wait,
+            Ok(Relayed::PeerGone) if client.is_over() => Step::Release,
+            Ok(Relayed::PeerGone) if client.has_farewell() => Step::Wait,
+            Ok(Relayed::PeerGone) => cut(client),
             Err(_) => {
                 self.broken += 1;
                 cut(client)
@@ -328,6 +338,7 @@ impl Proxy {
         let clients = self.clients.machine;
         match (self.upstreams).relay(upstream, me, clients, &mut self.buffer, self.now) {
             Ok(_) if upstream.is_over() => Step::Release,
+            Ok(Relayed::Part) => Step::Again,
             Ok(_) => Step::Wait,
             Err(_) => {
                 self.broken += 1;
@@ -409,7 +420,7 @@ impl Half {
         })
     }
 
-    /// Passes on what one of the sides has to give and to get. Returns whether its peer is still there.
+    /// Passes on what one of the sides has to give and to get.
     fn relay(
         &mut self,
         side: &mut Side,
@@ -417,28 +428,30 @@ impl Half {
         peers: Machine<Side>,
         room: &mut [u8],
         now: Instant,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Relayed> {
         side.stream.note(me);
         let delivered = side.deliver(now);
         // Even if it is broken: what came before is the peer's.
         let mut handed = Ok(false);
         let bytes = &mut self.bytes;
-        let met = peers.signal(side.peer, |peer| {
-            let before = peer.sending;
-            handed = side.hand_over(peer, room, now, bytes);
-            match peer.sending == before {
-                true => Reaction::Ignore,
-                false => Reaction::Wake,
-            }
-        });
-        let is_met = met.is_ok();
-        match handed? {
-            true => {
-                let _ = me.waker().wake();
-            }
-            false => delivered?,
+        let is_met = peers
+            .signal(side.peer, |peer| {
+                let before = peer.sending;
+                handed = side.hand_over(peer, room, now, bytes);
+                match peer.sending == before {
+                    true => Reaction::Ignore,
+                    false => Reaction::Wake,
+                }
+            })
+            .is_ok();
+        if handed? {
+            return Ok(Relayed::Part);
         }
-        Ok(is_met)
+        delivered?;
+        Ok(match is_met {
+            true => Relayed::All,
+            false => Relayed::PeerGone,
+        })
     }
 
     fn expire(&mut self, now: Instant) {

@@ -102,9 +102,9 @@ fn wait<'t>(
 fn cook(cx: &mut Turn<'_, Dish>) {
     let new = cx.arrivals();
     cx.stage(point!("serve"), new)
-        .advance(|dish, me| match dish.done.signal(dish.size * 10) {
-            // Somebody looks at the order just now, and may take long: the dish tries again.
-            Err(SignalError::Busy(_)) if me.waker().wake().is_ok() => Step::Wait,
+        .advance(|dish, _| match dish.done.signal(dish.size * 10) {
+            // The order is locked just now, and may be so for long: the dish tries again.
+            Err(SignalError::Busy(_)) => Step::Again,
             _ => Step::Release,
         });
 }

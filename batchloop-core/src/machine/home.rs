@@ -491,7 +491,7 @@ mod tests {
     use std::{boxed::Box, mem::MaybeUninit};
 
     use super::*;
-    use crate::{point, slab::lineage::Lineage, sleep::change::ChangeCounter, turn::batch::Step};
+    use crate::{point, slab::lineage::Lineage, sleep::change::ChangeCounter, turn::step::Step};
 
     const CAPACITY: Capacity = Capacity::slots(70)
         .points(3)

@@ -77,13 +77,10 @@ pub enum Delivery {
 ///
 /// fn children(cx: &mut Turn<'_, Child>) {
 ///     let new = cx.arrivals();
-///     cx.stage(point!("work"), new).advance(|child, me| match child.done.complete(child.question * 2) {
+///     cx.stage(point!("work"), new).advance(|child, _| match child.done.complete(child.question * 2) {
 ///         Ok(_) => Step::Release,
-///         Err(Busy(_)) => {
-///             // Somebody works on the parent at this moment: once more in the next turn.
-///             let _ = me.waker().wake();
-///             Step::Wait
-///         }
+///         // The parent is locked at this moment: once more in the next turn.
+///         Err(Busy(_)) => Step::Again,
 ///     });
 /// }
 /// # let capacity = Capacity::slots(4).parents(true);

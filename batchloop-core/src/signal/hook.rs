@@ -150,7 +150,7 @@ impl<X, A: Access> Hook<X, A> {
     ///
     /// [`SignalError`] gives the arguments back: `Stale` if the state has ended, `Busy` if somebody works on it. On a
     /// `Shared` machine `Busy` is ordinary: the thread that has the lock may have been suspended. Try again later, as
-    /// a state that wakes itself and waits does; an answer that is ignored here is an answer that is lost.
+    /// a state that answers [`Step::Again`](crate::Step::Again) does; an answer that is ignored here is an answer that is lost.
     pub fn signal(&self, arguments: X) -> Result<(), SignalError<X>> {
         let lock = self
             .state

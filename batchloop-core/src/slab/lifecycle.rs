@@ -210,7 +210,7 @@ impl Life {
         ready.then_some(Life((self.0 ^ PHASE) & !NOTIFIED | LOCKED))
     }
 
-    /// Edge 6, for an owner whose closure has not run.
+    /// Edge 6: the closure answered `Again`, or has not run.
     #[inline]
     pub(super) fn park_active(self) -> Life {
         Life((self.0 & !(PHASE | LOCKED)) | PARKED | NOTIFIED)

@@ -311,8 +311,11 @@ impl RawMachine {
         })
     }
 
-    /// Edge 6, for the owner of a slot that is at another point than it thought.
-    #[cold]
+    /// Edge 6, for an owner who holds the lock, and whose slot stays active.
+    ///
+    /// # Safety
+    ///
+    /// R2, R3: so it is.
     #[inline(never)]
     unsafe fn park_active<A: Access>(&self, slot: SlotId) {
         self.transition::<A, _>(slot, |life| (life.park_active(), ()));
@@ -416,6 +419,15 @@ impl<A: Access> Lock<A> {
         if activate == Activate::Yes {
             this.raw.activate_again::<A>(this.slot);
         }
+    }
+
+    /// Edge 6, for an owner whose slot stays active.
+    #[inline(always)]
+    pub(crate) fn park_active(self) {
+        debug_assert!(self.owner);
+        let this = self.leave();
+        // SAFETY: R2, R3: who had the lock owns it.
+        unsafe { this.raw.park_active::<A>(this.slot) };
     }
 
     /// Edge 9.

@@ -18,20 +18,8 @@ use crate::{
         raw::RawMachine,
         slot::Entered,
     },
-    turn::{run::Run, scratch::Segment},
+    turn::{run::Run, scratch::Segment, step::Step},
 };
-
-/// What becomes of a state whose closure has run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// It goes on, in the batch that the call returns, which is for the next stage. To drop that batch is
-    /// [`Fault::NoStage`].
-    Next,
-    /// It waits at its point until something wakes it.
-    Wait,
-    /// It ends: it is dropped, and its slot is free.
-    Release,
-}
 
 /// States that this turn has taken from a point, in address order; consumed by what is done with it.
 ///
@@ -117,8 +105,8 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
     /// Runs `work` once for each state and does with it what the [`Step`] says; answers those who go on.
     ///
-    /// A state that wakes itself and waits comes again: in the next turn, or at once where the slot's earlier tenant was
-    /// active at this point when it ended.
+    /// A state that answers [`Step::Again`], or wakes itself and waits, comes again in the next turn, or at once where the
+    /// slot's earlier tenant was active at this point when it ended.
     ///
     /// *Reentrancy*: the state is locked while `work` has it. A hook on it that comes meanwhile waits or gets `Busy`; a
     /// wake is remembered, and [`Step::Wait`] then leaves the state active. `work` may use the machine: allocate,
@@ -170,6 +158,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
             match work(state, me) {
                 Step::Next => sweep.keep(lock.keep()),
                 Step::Wait => lock.park(),
+                Step::Again => lock.park_active(),
                 Step::Release => lock.end(),
             }
         }

@@ -99,7 +99,7 @@ impl<A: Access> Run<'_, A> {
 
     /// A closure begins: checks the state, and lets something happen meanwhile.
     ///
-    /// A state that has gone on does not come again in the same pass. One that has woken itself and waits may: if an
+    /// A state that has gone on does not come again in the same pass. One that waits and is active may: if an
     /// earlier tenant of its slot had left a bit behind, the batch has the slot twice.
     fn observe<U>(&mut self, seen: &mut BTreeSet<u32>, id: u32, places: u8, me: &Me<U, A>) {
         let comes_again = !seen.insert(id);
@@ -122,7 +122,11 @@ impl<A: Access> Run<'_, A> {
                 self.world.owe(id, Events::NONE);
                 Step::Next
             }
-            7..=13 => Step::Wait,
+            7..=11 => Step::Wait,
+            12..=13 => {
+                self.world.owe(id, Events::NONE);
+                Step::Again
+            }
             _ => {
                 self.world.end(id);
                 Step::Release

@@ -14,13 +14,12 @@ struct Job {
 
 fn count_down(calls: Batch<'_, Call>) -> Batch<'_, Call> {
     let begun = stage(point!("begin"), calls).advance(|_, _| Step::Next);
-    stage(point!("count"), begun).advance(|call, me| {
+    stage(point!("count"), begun).advance(|call, _| {
         if call.left == 0 {
             return Step::Next;
         }
         call.left -= 1;
-        let _ = me.waker().wake();
-        Step::Wait
+        Step::Again
     })
 }
 
@@ -60,7 +59,7 @@ fn helpers_without_a_context_have_points_of_their_own() {
     let mut driver = machine.driver().unwrap();
     driver.turn(entry).unwrap();
     let text = machine.dump().to_string();
-    let found = text.contains("waits at \"count\"") && text.contains(" in \"inner\"");
+    let found = text.contains("active at \"count\"") && text.contains(" in \"inner\"");
     assert!(found && text.contains(" in \"round\""), "{text}");
     quiet(&mut driver, entry);
     assert_eq!(machine.live(), 0);
