@@ -65,29 +65,29 @@ mod without_swap {
             self.update(|before| before & left | set)
         }
 
-        pub(super) fn swap(&self, value: usize, _: Ordering) -> usize {
+        pub(crate) fn swap(&self, value: usize, _: Ordering) -> usize {
             self.replace(0, value)
         }
 
-        pub(super) fn fetch_or(&self, bits: usize, _: Ordering) -> usize {
+        pub(crate) fn fetch_or(&self, bits: usize, _: Ordering) -> usize {
             self.replace(usize::MAX, bits)
         }
 
-        pub(super) fn fetch_and(&self, bits: usize, _: Ordering) -> usize {
+        pub(crate) fn fetch_and(&self, bits: usize, _: Ordering) -> usize {
             self.replace(bits, 0)
         }
 
         #[inline(never)]
-        pub(super) fn fetch_add(&self, value: usize, _: Ordering) -> usize {
+        pub(crate) fn fetch_add(&self, value: usize, _: Ordering) -> usize {
             self.update(|before| before.wrapping_add(value))
         }
 
-        pub(super) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+        pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
             self.fetch_add(value.wrapping_neg(), order)
         }
 
         #[inline(never)]
-        pub(super) fn compare_exchange(
+        pub(crate) fn compare_exchange(
             &self,
             current: usize,
             new: usize,
