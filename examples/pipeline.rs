@@ -215,7 +215,9 @@ fn run(options: Options) -> Result<bool, Box<dyn Error>> {
     let start = Instant::now();
     let report = workers.run(
         |cx, worker| entry(cx, worker, &service),
-        || {
+        |running| {
+            // Workers that have failed take nothing more.
+            running.at_end(|| service.numbers.close());
             for number in 0..units {
                 if sender.push_blocking(number).is_err() {
                     break;

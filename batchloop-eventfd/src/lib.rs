@@ -113,7 +113,7 @@
 //! use std::{error::Error, io::{Read, Write}, net::{Shutdown, TcpStream}};
 //! use batchloop_core::{Capacity, Machine, Shared, Step, Turn, Workload, point};
 //! use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Stream};
-//! use batchloop_std::{Role, Stop, Workers};
+//! use batchloop_std::{Role, Running, Stop, Workers};
 //!
 //! struct Client { stream: Stream, number: u8 }
 //!
@@ -169,19 +169,22 @@
 //!     Ok::<Vec<u8>, std::io::Error>(divisors)
 //! });
 //!
-//! let mut serve = || -> Result<(), Box<dyn Error>> {
+//! let mut serve = |running: &Running<'_>| -> Result<(), Box<dyn Error>> {
 //!     let mut driver = machine.driver_for(Workload::IO)?;
+//!     // Workers that have failed end the multiplexer's wait.
+//!     running.at_end(move || machine.counter().ring());
 //!     loop {
 //!         driver.turn(|cx| entry(cx, Some((&mut listener, &registry))))?;
-//!         if listener.accepted().clients > 0 && machine.live() == 0 {
+//!         let is_over = listener.accepted().clients > 0 && machine.live() == 0;
+//!         if is_over || running.has_ended() {
 //!             return Ok(());
 //!         }
 //!         multiplexer.poll(&[driver.watch()], None)?;
 //!     }
 //! };
 //! let mut served = Ok(());
-//! workers.run(|cx, _| entry(cx, None), || {
-//!     served = serve();
+//! workers.run(|cx, _| entry(cx, None), |running| {
+//!     served = serve(running);
 //!     Stop::Drain
 //! })?;
 //! served?;
@@ -193,8 +196,6 @@
 //!
 //! * A multiplexer stays on its thread, and does not cross a fork: a child that goes on without exec would share its
 //!   kernel objects. After exec, nothing of it is left in the child.
-//! * Workers that have failed do not end the thread of the multiplexer: its loop, in the example above, goes on until it is
-//!   over by itself.
 //! * 255 machines, 2²⁴ slots each; a token in the kernel has 32 bits of the version.
 //! * Regular files are always ready, for epoll; they cannot be registered.
 

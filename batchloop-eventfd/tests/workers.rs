@@ -10,7 +10,7 @@ use std::{
 
 use batchloop_core::{Capacity, Machine, Reservation, Shared, Step, Turn, Workload, point};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Stream};
-use batchloop_std::{BlockingBell, Parking, Report, Role, Stop, Workers};
+use batchloop_std::{BlockingBell, Parking, Report, Role, RunError, Stop, Workers};
 
 const CLIENTS: u8 = 8;
 const ROUNDS: u8 = 100;
@@ -154,7 +154,7 @@ fn clients_are_served_by_a_multiplexer_and_computed_for_by_workers() {
                 .add(Role::new("cpu 1", Workload::CPU));
             let run = workers.run(
                 |cx, _| entry(cx, None, &computed),
-                || {
+                |_| {
                     let held = machine.reserve().unwrap();
                     serve(machine, make().unwrap(), &computed, held);
                     Stop::Drain
@@ -184,11 +184,40 @@ fn workers_drain_while_a_multiplexer_goes_on() {
             let io = thread::Builder::new().name("io".to_string());
             let serving = move || serve(machine, make().unwrap(), computed, held);
             io.spawn_scoped(scope, serving).unwrap();
-            workers.run(|cx, _| entry(cx, None, computed), || Stop::Drain)
+            workers.run(|cx, _| entry(cx, None, computed), |_| Stop::Drain)
         });
         let Report { panicked, left, .. } = report.unwrap();
         assert_eq!((panicked, left), (0, 0));
         assert_eq!(computed.into_inner(), ASKED);
+    }
+}
+
+/// The multiplexer has nothing to wait for but the counter that is rung for the end.
+#[test]
+fn workers_that_fail_end_a_multiplexers_wait() {
+    for make in backends() {
+        let machine: Machine<u8, Shared> =
+            Machine::heap(Capacity::slots(1).points(0).drivers(2).workloads(2));
+        let mut workers = Workers::new_for(machine, Workload::CPU).unwrap();
+        workers.add(Role::new("cpu", Workload::CPU));
+        let mut multiplexer = make().unwrap();
+        multiplexer.add(machine).unwrap();
+        let run = workers.run(
+            |cx, _| {
+                let new = cx.arrivals();
+                cx.stage(point!("one too many"), new).release();
+            },
+            |running| {
+                running.at_end(move || machine.counter().ring());
+                let mut driver = machine.driver_for(Workload::IO).unwrap();
+                while !running.has_ended() {
+                    driver.turn(|_| ()).unwrap();
+                    multiplexer.poll(&[driver.watch()], None).unwrap();
+                }
+                Stop::Drain
+            },
+        );
+        assert!(matches!(run, Err(RunError::Fault(_))), "{run:?}");
     }
 }
 

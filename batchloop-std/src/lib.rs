@@ -42,4 +42,6 @@ pub use inspect::{
 };
 pub use queue::{Closed, PushError, Queue, Sender, queue};
 pub use sleep::{bell::BlockingBell, parking::Parking};
-pub use workers::{OnPanic, Panic, Report, Role, RunError, Stop, Worker, WorkerReport, Workers};
+pub use workers::{
+    OnPanic, Panic, Report, Role, RunError, Running, Stop, Worker, WorkerReport, Workers,
+};

@@ -75,8 +75,17 @@ struct Middle<T> {
     bell: &'static BlockingBell,
     /// Set when the last [`Sender`] has gone.
     no_senders: AtomicBool,
-    /// Set when the last [`Queue`] has gone.
+    /// Set when the last [`Queue`] has been dropped, or when it was closed.
     no_takers: AtomicBool,
+}
+
+impl<T> Middle<T> {
+    /// Nothing is pushed from now on.
+    fn close(&self) {
+        // ORDERING: Relaxed; the counter publishes it to those that wait.
+        self.no_takers.store(true, Ordering::Relaxed);
+        self.room.ring();
+    }
 }
 
 /// Makes a bounded queue, first in, first out, that rings `counter` whenever an item has come; most often that is
@@ -159,9 +168,7 @@ struct TakersEnd<T>(Arc<Middle<T>>);
 
 impl<T> Drop for TakersEnd<T> {
     fn drop(&mut self) {
-        // ORDERING: Relaxed; the counter publishes it to those that wait.
-        self.0.no_takers.store(true, Ordering::Relaxed);
-        self.0.room.ring();
+        self.0.close();
     }
 }
 
@@ -245,6 +252,12 @@ impl<T> Queue<T> {
         let item = middle.items.pop()?;
         middle.room.ring();
         Some(item)
+    }
+
+    /// Closes the queue, as if every `Queue` had been dropped: from now on pushing returns `Closed`, and a sender that waits
+    /// for room stops waiting. Items that are inside can still be taken, and so can those that are pushed at this moment.
+    pub fn close(&self) {
+        self.end.0.close();
     }
 
     /// How many items there are at this moment.

@@ -7,6 +7,7 @@ mod pool;
 mod release;
 mod report;
 mod role;
+mod running;
 mod worker;
 
 use std::{io, panic, thread};
@@ -20,6 +21,7 @@ use release::release_all;
 pub use policy::{OnPanic, Stop};
 pub use report::{Panic, Report, RunError, WorkerReport};
 pub use role::Role;
+pub use running::Running;
 pub use worker::Worker;
 
 /// Threads that run one entry point on one [`Shared`] machine.
@@ -55,7 +57,7 @@ pub use worker::Worker;
 /// workers.add(Role::new("cpu 1", Workload::CPU));
 /// let report = workers.run(
 ///     |cx, _| entry(cx, &sums),
-///     || {
+///     |_| {
 ///         for _ in 0..100 {
 ///             machine.allocate(Picture { pixels: vec![1; 50], sum: 0 }).expect("there is room");
 ///         }
@@ -138,16 +140,16 @@ impl<T: Send> Workers<T> {
     /// ended when it returns.
     ///
     /// A worker whose entry point calls [`Context::stop`](batchloop_core::Context::stop) ends all, as [`Stop::Leave`]
-    /// does, but `main` is waited for, as it is when a worker fails. If `main` panics, the workers leave, and the panic
-    /// goes on.
+    /// does, and so does a worker that fails. `main` is waited for even then; [`Running`] tells it that the workers have
+    /// ended. If `main` panics, the workers leave, and the panic goes on.
     ///
     /// # Errors
     ///
     /// [`RunError`]. No thread is left behind.
-    pub fn run<E, M>(&mut self, entry: E, main: M) -> Result<Report, RunError>
+    pub fn run<'env, E, M>(&mut self, entry: E, main: M) -> Result<Report, RunError>
     where
         E: for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker) + Sync,
-        M: FnOnce() -> Stop,
+        M: FnOnce(&Running<'env>) -> Stop,
     {
         let machine = self.machine;
         let mut drivers = Vec::new();
@@ -169,7 +171,7 @@ impl<T: Send> Workers<T> {
                 let work = move || pool.work(index, role, driver, entry);
                 threads.push(thread.spawn_scoped(scope, work).map_err(RunError::Thread)?);
             }
-            let stop = main();
+            let stop = main(pool.running());
             pool.end(stop);
             drop(leaver);
             let join = |thread: thread::ScopedJoinHandle<'_, WorkerReport>| {

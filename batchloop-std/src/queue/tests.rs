@@ -182,3 +182,17 @@ fn what_is_refused_comes_back_and_says_why() {
         "Closed(..), the queue is closed"
     );
 }
+
+#[test]
+fn a_queue_that_is_closed_takes_no_more_and_gives_what_it_has() {
+    let machine: Machine<u8, Shared> = Machine::heap(Capacity::slots(1));
+    let (sender, queue) = queue(2, machine.counter());
+    sender.push(1).unwrap();
+    queue.clone().close();
+    assert_eq!(sender.push(2), Err(PushError::Closed(2)));
+    assert_eq!(sender.push_blocking(3), Err(Closed(3)));
+    assert_eq!(queue.pop(), Some(1));
+    assert!(!queue.is_finished(), "there is a sender");
+    drop(sender);
+    assert!(queue.is_finished());
+}

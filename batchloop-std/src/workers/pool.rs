@@ -5,6 +5,7 @@ use std::{
     io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,23 +21,17 @@ use super::{
     policy::{OnPanic, Stop},
     report::{PANICS, Panic, RunError, WorkerReport},
     role::Role,
+    running::{DRAINING, LEAVING, Running, WORKING},
     worker::Worker,
 };
-use crate::sleep::{
-    futex::{Futex, Ordering},
-    patience::Patience,
-};
-
-const WORKING: u32 = 0;
-const DRAINING: u32 = 1;
-const LEAVING: u32 = 2;
+use crate::sleep::patience::Patience;
 
 /// What the workers of one run share.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct Pool<'env> {
     lot: &'static ParkingLot,
     on_panic: OnPanic,
-    phase: Futex,
+    running: Running<'env>,
     drain: Drain,
     present: Mutex<usize>,
     gone: Condvar,
@@ -51,10 +46,11 @@ struct Panics {
 }
 
 /// Ends the workers even if `main` panics.
-pub(super) struct LeaveOnDrop<'a>(&'a Pool);
+pub(super) struct LeaveOnDrop<'a, 'env>(&'a Pool<'env>);
 
-impl Drop for LeaveOnDrop<'_> {
+impl Drop for LeaveOnDrop<'_, '_> {
     fn drop(&mut self) {
+        self.0.running.forget();
         self.0.enter(LEAVING);
     }
 }
@@ -64,12 +60,12 @@ fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Pool {
+impl<'env> Pool<'env> {
     pub(super) fn new(lot: &'static ParkingLot, on_panic: OnPanic, workers: usize) -> Self {
         Pool {
             lot,
             on_panic,
-            phase: Futex::new(WORKING),
+            running: Running::new(),
             drain: Drain::new(lot, workers),
             present: Mutex::new(workers),
             gone: Condvar::new(),
@@ -78,23 +74,26 @@ impl Pool {
         }
     }
 
-    pub(super) fn leave_on_drop(&self) -> LeaveOnDrop<'_> {
+    pub(super) fn leave_on_drop(&self) -> LeaveOnDrop<'_, 'env> {
         LeaveOnDrop(self)
     }
 
-    fn phase(&self) -> u32 {
-        // ORDERING: Acquire; the partner is the Release in `enter`.
-        self.phase.load(Ordering::Acquire)
+    pub(super) fn running(&self) -> &Running<'env> {
+        &self.running
     }
 
     /// Phases only go forward.
     fn enter(&self, phase: u32) {
-        self.phase.fetch_max(phase, Ordering::Release);
+        let panics = self.running.enter(phase);
         self.lot.call_all();
+        for panic in panics {
+            self.note(thread::current().name().unwrap_or_default(), panic);
+        }
     }
 
-    /// Ends the workers, and waits for those that drain.
+    /// Ends the workers as `main` has said, and waits for those that drain.
     pub(super) fn end(&self, stop: Stop) {
+        self.running.forget();
         let patience = match stop {
             Stop::Cancel | Stop::Leave => return,
             Stop::Drain => None,
@@ -165,7 +164,7 @@ impl Pool {
     ) {
         let mut patience = Patience::new();
         loop {
-            let phase = self.phase();
+            let phase = self.running.phase();
             let worker = Worker::new(index, driver.serves(), phase != WORKING);
             report.turns += 1;
             let turn = AssertUnwindSafe(|| driver.turn(|cx| entry(cx, &worker)));
@@ -180,7 +179,7 @@ impl Pool {
             if driver.is_stopped() {
                 self.enter(LEAVING);
             }
-            if self.phase() == LEAVING {
+            if self.running.has_ended() {
                 return;
             }
             let watch = driver.watch();
@@ -210,7 +209,7 @@ impl Pool {
         driver: &Driver<T, Shared>,
     ) -> bool {
         // A drain that has begun since the turn did has not had a turn of this worker.
-        if self.phase() != phase {
+        if self.running.phase() != phase {
             return true;
         }
         if phase != DRAINING {

@@ -2,7 +2,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, panic_any},
     sync::{
         Barrier,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
         mpsc,
     },
     time::{Duration, Instant},
@@ -12,7 +12,10 @@ use batchloop_core::{Capacity, Fault, Full, Handle, Step, Turn, Workloads, point
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::*;
-use crate::{BlockingBell, Queue, queue};
+use crate::{
+    queue::{Closed, Queue, queue},
+    sleep::bell::BlockingBell,
+};
 
 type Job = u32;
 
@@ -57,7 +60,7 @@ fn each_works_at_its_own_points_until_nothing_lives() {
     let sum = AtomicUsize::new(0);
     let report = workers.run(
         |cx, worker| double(cx, worker, &sum),
-        || {
+        |_| {
             for job in 0..10_000 {
                 let mut job = Err(Full(job));
                 while let Err(Full(again)) = job {
@@ -82,7 +85,7 @@ fn a_pool_runs_again() {
         let sum = AtomicUsize::new(0);
         let run = workers.run(
             |cx, worker| double(cx, worker, &sum),
-            || {
+            |_| {
                 machine.allocate(21).unwrap();
                 Stop::Drain
             },
@@ -96,7 +99,7 @@ fn a_pool_runs_again() {
 fn what_lives_at_the_end_is_released_or_stays() {
     let (machine, mut workers) = three(16);
     let mut run = |stop: Stop| {
-        let started = || {
+        let started = |_: &Running<'_>| {
             machine.allocate(1).unwrap();
             stop
         };
@@ -119,7 +122,7 @@ fn a_release_from_elsewhere_ends_a_drain() {
             thread::sleep(Duration::from_millis(20));
             machine.release(waiting).unwrap();
         });
-        let report = workers.run(|cx, _| wait(cx), || Stop::Drain).unwrap();
+        let report = workers.run(|cx, _| wait(cx), |_| Stop::Drain).unwrap();
         assert_eq!(report.released, 0);
     });
 }
@@ -133,7 +136,7 @@ fn an_entry_point_that_stops_ends_all() {
             wait(cx);
             cx.stop();
         },
-        || Stop::Drain,
+        |_| Stop::Drain,
     );
     assert_eq!((run.unwrap().released, machine.live()), (0, 1));
 }
@@ -151,7 +154,7 @@ fn a_panic_ends_its_state_and_is_noted() {
     let (machine, mut workers) = three(16);
     let run = workers.run(
         |cx, _| panic_at_odd(cx),
-        || {
+        |_| {
             for job in 0..9 {
                 machine.allocate(job).unwrap();
             }
@@ -171,7 +174,7 @@ fn a_panic_stops_the_pool_where_that_is_asked_for() {
     machine.allocate(1).unwrap();
     let run = workers
         .on_panic(OnPanic::Stop)
-        .run(|cx, _| panic_at_odd(cx), || Stop::Drain);
+        .run(|cx, _| panic_at_odd(cx), |_| Stop::Drain);
     let Err(RunError::Panicked(panic)) = run else {
         panic!("{run:?}");
     };
@@ -184,9 +187,9 @@ fn a_panic_stops_the_pool_where_that_is_asked_for() {
 #[test]
 fn a_panic_of_main_leaves_no_worker_behind() {
     let (_, mut workers) = three(16);
-    let run = AssertUnwindSafe(|| workers.run(|cx, _| wait(cx), || panic!("main")));
+    let run = AssertUnwindSafe(|| workers.run(|cx, _| wait(cx), |_| panic!("main")));
     assert!(catch_unwind(run).is_err());
-    workers.run(|cx, _| wait(cx), || Stop::Drain).unwrap();
+    workers.run(|cx, _| wait(cx), |_| Stop::Drain).unwrap();
 }
 
 #[test]
@@ -195,23 +198,23 @@ fn what_cannot_be_is_an_error() {
     let mut workers = Workers::new(machine).unwrap();
     assert!(Workers::new(machine).is_err());
     let idle = |_: &mut Turn<'_, Job, Shared>, _: &Worker| {};
-    let run = workers.run(idle, || Stop::Drain);
+    let run = workers.run(idle, |_| Stop::Drain);
     assert!(matches!(run, Err(RunError::NoIoWorker)));
     workers.add(Role::new("far away", Workload::IO).pinned(100_000));
-    let run = workers.run(idle, || Stop::Drain);
+    let run = workers.run(idle, |_| Stop::Drain);
     assert!(matches!(run, Err(RunError::Pin(_))), "{run:?}");
     let mut workers = {
         workers.roles = vec![Role::new("io", Workload::IO)];
         workers
     };
     machine.allocate(1).unwrap();
-    let run = workers.run(|cx, _| wait(cx), || Stop::Drain);
+    let run = workers.run(|cx, _| wait(cx), |_| Stop::Drain);
     assert!(matches!(
         run,
         Err(RunError::Fault(Fault::PointsExhausted { .. }))
     ));
     workers.add(Role::new("one too many", Workload::IO));
-    let run = workers.run(idle, || Stop::Drain);
+    let run = workers.run(idle, |_| Stop::Drain);
     assert!(matches!(run, Err(RunError::Drivers(_))));
 }
 
@@ -220,7 +223,7 @@ fn an_idle_pool_sleeps() {
     let (_, mut workers) = three(16);
     let run = workers.run(
         |cx, _| wait(cx),
-        || {
+        |_| {
             thread::sleep(Duration::from_millis(200));
             Stop::Drain
         },
@@ -244,7 +247,7 @@ fn a_worker_that_computes_is_busy() {
             Step::Release
         });
     };
-    let report = workers.run(|cx, _| compute(cx), || Stop::Drain).unwrap();
+    let report = workers.run(|cx, _| compute(cx), |_| Stop::Drain).unwrap();
     // Other programs may have the processor meanwhile.
     assert!(
         report.workers[0].worked > Duration::from_millis(1),
@@ -266,12 +269,12 @@ fn a_pinned_worker_stays_on_its_core() {
         let cores = sched_getaffinity(None).unwrap();
         assert!(cores.count() == 1 && cores.is_set(core));
     };
-    let report = workers.run(entry, || Stop::Drain).unwrap();
+    let report = workers.run(entry, |_| Stop::Drain).unwrap();
     assert_eq!(report.panicked, 0);
     workers.roles.clear();
     // The first number that no set of cores has.
     workers.add(Role::new("nowhere", Workload::IO).pinned(CpuSet::MAX_CPU));
-    let run = workers.run(entry, || Stop::Drain);
+    let run = workers.run(entry, |_| Stop::Drain);
     let Err(RunError::Pin(error)) = run else {
         panic!("{run:?}");
     };
@@ -289,7 +292,7 @@ fn the_first_panics_are_in_the_report_and_all_are_counted() {
             panic::resume_unwind(Box::new(job.to_string()));
         });
     };
-    let main = || {
+    let main = |_: &Running<'_>| {
         for job in 0..70 {
             machine.allocate(job).unwrap();
         }
@@ -303,6 +306,130 @@ fn the_first_panics_are_in_the_report_and_all_are_counted() {
             ("all", &*number.to_string())
         );
     }
+}
+
+/// A machine without room for the point that its one worker visits: the first turn fails.
+fn failing() -> Workers<Job> {
+    let machine = Machine::heap(Capacity::slots(1).points(0));
+    let mut workers = Workers::new(machine).unwrap();
+    workers.add(Role::new("io", Workload::IO));
+    workers
+}
+
+#[test]
+fn main_hears_that_a_worker_has_failed() {
+    let run = failing().run(
+        |cx, _| wait(cx),
+        |running| {
+            running.wait();
+            assert!(running.has_ended());
+            Stop::Drain
+        },
+    );
+    assert!(matches!(run, Err(RunError::Fault(_))), "{run:?}");
+}
+
+#[test]
+fn main_is_told_once_whatever_ends_the_workers_early() {
+    let pinned = |mut workers: Workers<Job>| {
+        workers.roles[0].core = Some(CpuSet::MAX_CPU);
+        workers
+    };
+    let (_, mut panicking) = three(1);
+    panicking.on_panic(OnPanic::Stop);
+    type Entry = fn(&mut Turn<'_, Job, Shared>);
+    let runs: [(Workers<Job>, Entry, bool); 4] = [
+        (failing(), |cx| wait(cx), false),
+        (pinned(failing()), |_| (), false),
+        (panicking, |_| panic!("at once"), false),
+        (three(1).1, |cx| cx.stop(), true),
+    ];
+    for (mut workers, entry, is_right) in runs {
+        let (tell, told) = mpsc::channel();
+        let again = tell.clone();
+        let run = workers.run(
+            |cx, _| entry(cx),
+            |running| {
+                running.at_end(move || tell.send(1).unwrap());
+                // Without the callback it would wait for ever.
+                assert_eq!(told.recv(), Ok(1));
+                assert!(running.has_ended());
+                running.at_end(move || again.send(2).unwrap());
+                assert_eq!(told.try_recv(), Ok(2), "it is late, so it is told at once");
+                running.wait();
+                Stop::Drain
+            },
+        );
+        assert_eq!(run.is_ok(), is_right, "{run:?}");
+        assert!(told.recv().is_err(), "each is told once");
+    }
+}
+
+#[test]
+fn a_main_that_ends_first_is_told_nothing() {
+    for stop in [Stop::Drain, Stop::Cancel, Stop::Leave] {
+        let (_, mut workers) = three(1);
+        let is_told = AtomicBool::new(false);
+        let run = workers.run(
+            |cx, _| wait(cx),
+            |running| {
+                assert!(!running.has_ended());
+                running.at_end(|| is_told.store(true, Relaxed));
+                stop
+            },
+        );
+        run.unwrap();
+        assert!(!is_told.into_inner(), "{stop:?}");
+    }
+    let (_, mut workers) = three(1);
+    let is_told = AtomicBool::new(false);
+    let run = AssertUnwindSafe(|| {
+        workers.run(
+            |cx, _| wait(cx),
+            |running| {
+                running.at_end(|| is_told.store(true, Relaxed));
+                panic!("main")
+            },
+        )
+    });
+    assert!(catch_unwind(run).is_err());
+    assert!(!is_told.into_inner());
+}
+
+#[test]
+fn one_that_panics_when_it_is_told_is_noted_and_the_others_are_told() {
+    let (_, mut workers) = three(1);
+    let (tell, told) = mpsc::channel();
+    let report = workers.run(
+        |cx, _| cx.stop(),
+        |running| {
+            running.at_end(|| panic!("told"));
+            running.at_end(move || tell.send(()).unwrap_or_default());
+            told.recv().unwrap_or_default();
+            running.wait();
+            Stop::Leave
+        },
+    );
+    let report = report.unwrap();
+    assert_eq!(report.panicked, 1);
+    assert_eq!(report.panics[0].message, "told");
+}
+
+#[test]
+fn a_main_that_waits_for_room_in_a_queue_hears_of_the_end() {
+    let machine: Machine<Job, Shared> = Machine::heap(Capacity::slots(1));
+    let (sender, queue) = queue(1, machine.counter());
+    let run = failing().run(
+        |cx, _| wait(cx),
+        |running| {
+            running.at_end(|| queue.close());
+            // The second one waits for room, unless the queue is closed by then.
+            let pushed = [1, 2, 3].map(|item| sender.push_blocking(item));
+            assert_eq!(pushed[2], Err(Closed(3)));
+            Stop::Drain
+        },
+    );
+    assert!(matches!(run, Err(RunError::Fault(_))), "{run:?}");
 }
 
 /// Takes items from the queue, and expects more until its senders have gone.
@@ -347,7 +474,7 @@ fn what_one_worker_expects_holds_the_drain_for_all_and_they_sleep() {
             }
             release(cx);
         };
-        workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
+        workers.run(|cx, worker| entry(cx, worker, &queue), |_| Stop::Drain)
     });
     let report = report.unwrap();
     assert_eq!((queue.len(), queue.is_finished()), (0, true));
@@ -379,7 +506,7 @@ fn a_worker_expects_more_even_if_another_one_is_called_for_it() {
                     sender.push(item).unwrap();
                 }
             });
-            let run = workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain);
+            let run = workers.run(|cx, worker| entry(cx, worker, &queue), |_| Stop::Drain);
             run.unwrap();
         });
         assert_eq!((queue.len(), queue.is_finished()), (0, true));
@@ -411,7 +538,7 @@ fn a_turn_that_panics_does_not_end_the_drain() {
                 sender.push(item).unwrap();
             }
         });
-        workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
+        workers.run(|cx, worker| entry(cx, worker, &queue), |_| Stop::Drain)
     });
     assert_eq!(run.unwrap().panicked, 3);
     assert_eq!((queue.len(), queue.is_finished()), (0, true));
@@ -436,7 +563,7 @@ fn a_turn_that_began_before_the_drain_does_not_end_it() {
             thread::sleep(Duration::from_millis(20));
         }
     };
-    let main = || {
+    let main = |_: &Running<'_>| {
         has_looked.wait();
         sender.push(1).unwrap();
         Stop::Drain
@@ -472,7 +599,7 @@ fn a_panic_that_panics_when_it_is_dropped_ends_no_worker() {
             let entry = |cx: &mut Turn<'_, Job, Shared>| {
                 cx.arrivals().advance(|_, _| panic_any(Bomb(bombs)));
             };
-            let run = workers.run(|cx, _| entry(cx), || Stop::Drain);
+            let run = workers.run(|cx, _| entry(cx), |_| Stop::Drain);
             let message = "a panic without a message";
             match policy {
                 OnPanic::GoOn => {
@@ -503,7 +630,7 @@ fn a_state_that_panics_when_it_is_released_at_the_end_is_noted() {
     let mut workers = Workers::new(machine).unwrap();
     workers.add(Role::new("all", Workloads::ALL));
     let mut run = |policy| {
-        let start = || {
+        let start = |_: &Running<'_>| {
             for falls in [false, true, false] {
                 assert!(machine.allocate(Falling(falls)).is_ok());
             }
@@ -537,7 +664,7 @@ fn a_run_that_fails_releases_nothing() {
             Step::Wait
         });
     };
-    let main = || {
+    let main = |_: &Running<'_>| {
         told.recv().unwrap();
         Stop::Cancel
     };
@@ -553,14 +680,14 @@ fn a_worker_that_cannot_be_spawned_takes_the_others_with_it() {
     workers.add(Role::new("io", Workload::IO));
     workers.add(Role::new("c\0u", Workload::IO | Workload::CPU));
     for _ in 0..2 {
-        let run = workers.run(|_, _| (), || panic!("it does not come to that"));
+        let run = workers.run(|_, _| (), |_| panic!("it does not come to that"));
         let Err(RunError::Thread(error)) = run else {
             panic!("{run:?}");
         };
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
     workers.roles.pop();
-    workers.run(|_, _| (), || Stop::Drain).unwrap();
+    workers.run(|_, _| (), |_| Stop::Drain).unwrap();
 }
 
 #[test]
@@ -572,10 +699,10 @@ fn a_drain_for_some_time_ends_even_if_more_is_expected() {
         worker.expect_more();
     };
     let patience = Duration::from_millis(10);
-    let report = workers.run(entry, || Stop::DrainFor(patience)).unwrap();
+    let report = workers.run(entry, |_| Stop::DrainFor(patience)).unwrap();
     assert_eq!((report.released, report.left), (1, 0));
     // As long as it takes, which is not that long.
-    let report = workers.run(|cx, _| wait(cx), || Stop::DrainFor(Duration::MAX));
+    let report = workers.run(|cx, _| wait(cx), |_| Stop::DrainFor(Duration::MAX));
     assert_eq!(report.unwrap().released, 0);
 }
 
@@ -586,10 +713,10 @@ fn workers_serve_what_has_no_bell_yet() {
     machine.set_bell_for(Workload::IO, bell).unwrap();
     let mut workers = Workers::new(machine).unwrap();
     assert!(Workers::new(machine).is_err(), "nothing is left");
-    let run = workers.run(|_, _| (), || Stop::Drain);
+    let run = workers.run(|_, _| (), |_| Stop::Drain);
     assert!(matches!(run, Err(RunError::NoWorkers)));
     workers.add(Role::new("both", Workload::IO | Workload::CPU));
-    let run = workers.run(|_, _| (), || Stop::Drain);
+    let run = workers.run(|_, _| (), |_| Stop::Drain);
     let Err(RunError::OtherBell { worker, workloads }) = run else {
         panic!("{run:?}");
     };
@@ -610,7 +737,7 @@ fn workers_serve_what_has_no_bell_yet() {
                 bell.sleep(&driver.watch());
             }
         });
-        let main = || {
+        let main = |_: &Running<'_>| {
             for job in 0..1000 {
                 let mut job = Err(Full(job));
                 while let Err(Full(again)) = job {
@@ -690,7 +817,7 @@ fn whatever_happens_meanwhile_a_drain_leaves_nothing() {
                 });
             }
             drop(sender);
-            workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
+            workers.run(|cx, worker| entry(cx, worker, &queue), |_| Stop::Drain)
         });
         assert_eq!(report.unwrap().panicked, 6);
         assert_eq!(items.load(Relaxed), 60);
