@@ -453,6 +453,11 @@ impl Multiplexer {
         self.ring.as_ref().map_or(0, Ring::lingering)
     }
 
+    #[cfg(all(test, feature = "uring"))]
+    pub(crate) fn ring(&mut self) -> &mut Ring {
+        self.ring.as_mut().expect("it has one")
+    }
+
     /// What all waits together have brought.
     pub fn total(&self) -> Polled {
         self.total

@@ -1,10 +1,11 @@
 //! One io_uring for all streams of a thread: what a turn's closures send is queued, and one system call submits it all
 //! and waits.
 //!
-//! Each attached connection has one receive under way, which brings what comes in one of the buffers that all
-//! connections share. Before each wait, buffers go back to the kernel: what was not taken until then is copied, and that
-//! connection receives no more until it is. So no client can keep them from the others, nor the memory that a flood of
-//! bytes would need. Meanwhile the ring watches the connection for errors.
+//! Each attached connection has one receive under way, which brings what comes in buffers that all connections share.
+//! Before each wait, buffers go back to the kernel: what was not taken until then is copied. A receive brings no more than
+//! a buffer holds, at once or message by message, and the next one begins when all of that has been taken. So no client can
+//! keep buffers from the others, nor the memory that a flood of bytes would need. Where a receive does not tell of ends and
+//! errors, a watch does.
 //!
 //! What is sent is copied, too, and is the ring's until the kernel is through with it. It is first sent as far as it fits
 //! at once, which ends while it is submitted and is not reported: so a wait is for news only. What does not fit is sent in
@@ -27,6 +28,8 @@
 //! * **K3.** The bytes of a send are not changed, moved or dropped from when it is queued until its completion. A send with
 //!   `MSG_DONTWAIT` never waits: where its success is not reported, it is complete when the kernel has taken its entry
 //!   from the queue and a failure would have been reported.
+//! * **K4.** An entry of the queue is `struct io_uring_sqe`: 64 bytes, of which any are valid, with the limit of a receive
+//!   at the 44th.
 //!
 //! [`Lent`]: buffers::Lent
 
@@ -34,28 +37,18 @@ mod attached;
 mod buffers;
 mod connection;
 mod connections;
+mod multishot;
+mod operations;
 mod succession;
 
 use std::{
     io, mem,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    ptr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use io_uring::{
-    IoUring, cqueue, opcode, squeue,
-    types::{CancelBuilder, Fd, SubmitArgs, Timespec},
-};
-use rustix::{
-    event::{
-        PollFlags,
-        epoll::{CreateFlags, EventData, EventFlags, add, create},
-    },
-    io::Errno,
-    net::{RecvFlags, SendFlags},
-};
+use rustix::event::epoll::{CreateFlags, EventData, EventFlags, add, create};
 
 use crate::{
     bell::OneRing,
@@ -64,66 +57,11 @@ use crate::{
 };
 
 pub(crate) use attached::Attached;
-use connection::{Manner, Operation};
+use connection::Arrival;
 pub(crate) use connections::Shared;
-use connections::{Connections, Name, News};
+use connections::{Connections, News};
+use operations::{Completion, Entered, Kind, Operations};
 pub(crate) use succession::Past;
-
-/// How many operations one system call submits at most. More need more calls.
-const SUBMISSIONS: u32 = 1024;
-
-/// How many completions fit; the kernel keeps more, at some cost.
-const COMPLETIONS: u32 = 4 * SUBMISSIONS;
-
-/// How long one attempt to send the last bytes of a connection whose stream has been dropped may take.
-static LINGER: Timespec = match cfg!(test) {
-    false => Timespec::new().sec(10),
-    true => Timespec::new().nsec(50_000_000),
-};
-
-/// The flag of a receive that something should be awaited first (`IORING_RECVSEND_POLL_FIRST`).
-const POLL_FIRST: u16 = 1;
-
-/// What a completion is of; in the upper bits, with the connection's name below.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-enum Kind {
-    Receive = 1,
-    Send,
-    /// A send that is reported only if it could not send all.
-    QuickSend,
-    Watch,
-    Epoll,
-    /// Of which only the other operation's completion matters.
-    Cancel,
-}
-
-impl Kind {
-    fn to_data(self, name: u64) -> u64 {
-        (self as u64) << 56 | name
-    }
-
-    fn from_data(data: u64) -> Self {
-        let kinds = [
-            Kind::Receive,
-            Kind::Send,
-            Kind::QuickSend,
-            Kind::Watch,
-            Kind::Epoll,
-        ];
-        let kind = kinds.into_iter().find(|kind| data >> 56 == *kind as u64);
-        kind.unwrap_or(Kind::Cancel)
-    }
-}
-
-/// How a wait ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Entered {
-    /// There are completions, perhaps.
-    Ordinary,
-    /// Time is over, or a signal handler has run.
-    Over,
-}
 
 /// What has been completed, beside what states should know.
 struct Collected {
@@ -135,7 +73,7 @@ struct Collected {
 
 /// The thread's side.
 pub(crate) struct Ring {
-    queue: Queue,
+    operations: Operations,
     shared: Arc<Shared>,
     epoll: Arc<OwnedFd>,
     waits_for_epoll: bool,
@@ -150,25 +88,15 @@ pub(crate) struct Ring {
 
 impl Ring {
     pub(crate) fn new(epoll: Arc<OwnedFd>, bell: &'static OneRing<EventFd>) -> io::Result<Self> {
-        let uring = IoUring::builder()
-            .setup_cqsize(COMPLETIONS)
-            .setup_submit_all()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_taskrun_flag()
-            .build(SUBMISSIONS)
-            .map_err(explained)?;
+        let operations = Operations::new()?;
         let shared = Arc::new(Shared::new(bell));
         // SAFETY: K1: the ring ends all operations before it lets go of what it shares, or never does.
-        unsafe { shared.lock().buffers.register(&uring) }.map_err(explained)?;
+        unsafe { operations.receive_into(&shared.lock().buffers)? };
         let (front, notice) = (create(CreateFlags::CLOEXEC)?, EventFd::new()?);
         add(&front, &notice, EventData::new_u64(0), EventFlags::IN)?;
         add(&front, &*epoll, EventData::new_u64(1), EventFlags::IN)?;
-        Ok(Ring {
-            queue: Queue {
-                uring,
-                under_way: 0,
-            },
+        let mut ring = Ring {
+            operations,
             shared,
             epoll,
             waits_for_epoll: false,
@@ -176,7 +104,9 @@ impl Ring {
             notice,
             is_hosted: false,
             news: Vec::new(),
-        })
+        };
+        ring.try_multishot()?;
+        Ok(ring)
     }
 
     /// A stream's end of a connection from now on.
@@ -190,7 +120,7 @@ impl Ring {
             self.queue_plans(wait != Wait::Not);
             // What states should know already does not wait.
             let how = if self.is_quiet() { wait } else { Wait::Not };
-            let entered = self.queue.enter(how)?;
+            let entered = self.operations.enter(how)?;
             let collected = self.collect();
             let is_over = wait == Wait::Not || entered == Entered::Over;
             if is_over || collected.is_news || !self.news.is_empty() {
@@ -212,8 +142,7 @@ impl Ring {
     /// What happens from now on makes its descriptor readable.
     pub(crate) fn host(&mut self) -> io::Result<()> {
         if !self.is_hosted {
-            let notice = self.notice.as_fd().as_raw_fd();
-            self.queue.uring.submitter().register_eventfd(notice)?;
+            self.operations.notify(&self.notice)?;
             self.is_hosted = true;
         }
         Ok(())
@@ -224,8 +153,7 @@ impl Ring {
     pub(crate) fn lie_down(&mut self) -> bool {
         self.notice.drain();
         // Looked for after the notice of it may have been taken.
-        let uring = &mut self.queue.uring;
-        if uring.submission().taskrun() || !uring.completion().is_empty() {
+        if !self.operations.is_quiet() {
             return false;
         }
         let mut connections = self.shared.lock();
@@ -244,14 +172,11 @@ impl Ring {
         connections.sleeps = sleeps && self.news.is_empty();
         connections.plan(|name, fd, operation| {
             // SAFETY: K1, K3: the connection keeps what it sends until the completion.
-            unsafe { self.queue.add(name, fd, operation) };
+            unsafe { self.operations.add(name, fd, operation) };
         });
         drop(connections);
         if !self.waits_for_epoll {
-            let readable = PollFlags::IN.bits().into();
-            let poll = opcode::PollAdd::new(Fd(self.epoll.as_raw_fd()), readable).multi(true);
-            // SAFETY: K1: it refers to no memory.
-            unsafe { self.queue.push(poll.build(), Kind::Epoll.to_data(0)) };
+            self.operations.add_epoll(&*self.epoll);
             self.waits_for_epoll = true;
         }
     }
@@ -261,27 +186,29 @@ impl Ring {
         let mut epoll = false;
         let has_ended = self.shared.work(|connections| {
             connections.sleeps = false;
-            for completion in self.queue.uring.completion() {
-                let (data, flags) = (completion.user_data(), completion.flags());
-                let goes_on = cqueue::more(flags);
-                let outcome = match completion.result() {
-                    result if result < 0 => Err(Errno::from_raw_os_error(-result)),
-                    result => Ok(result as u32),
-                };
-                let (kind, name) = (Kind::from_data(data), Name::from_bits(data));
-                if !goes_on && kind != Kind::QuickSend {
-                    self.queue.under_way -= 1;
-                }
+            for completion in self.operations.completed() {
+                let Completion {
+                    kind,
+                    name,
+                    outcome,
+                    goes_on,
+                    buffer,
+                    has_more,
+                } = completion;
                 let news = match kind {
                     Kind::Receive => {
-                        let bytes = *outcome.as_ref().unwrap_or(&0);
-                        let lent = cqueue::buffer_select(flags).map(|number| {
+                        let bytes = outcome.unwrap_or(0);
+                        let lent = buffer.map(|number| {
                             // SAFETY: K2: this is the completion.
                             unsafe { connections.buffers.taken(number, bytes) }
                         });
-                        let is_full = outcome == Ok(buffers::SIZE as u32);
-                        let has_more = is_full || cqueue::sock_nonempty(flags);
-                        connections.received(name, outcome, lent, has_more)
+                        let received = Arrival {
+                            outcome,
+                            lent,
+                            has_more,
+                            goes_on,
+                        };
+                        connections.received(name, received)
                     }
                     Kind::Send | Kind::QuickSend => connections.sent(name, outcome),
                     Kind::Watch => {
@@ -297,7 +224,7 @@ impl Ring {
                 };
                 self.news.extend(news);
             }
-            if self.queue.is_submitted() {
+            if self.operations.is_submitted() {
                 connections.submitted();
             }
             self.news.extend(connections.news());
@@ -312,12 +239,10 @@ impl Ring {
     /// Ends all operations. Answers whether that is sure.
     fn end(&mut self) -> bool {
         self.queue_plans(false);
-        let all = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
-        // SAFETY: K1: it refers to no memory.
-        unsafe { self.queue.push(all, Kind::Cancel.to_data(0)) };
-        while self.queue.under_way > 0 {
+        self.operations.cancel_all();
+        while self.operations.under_way() > 0 {
             let patience = Instant::now() + Duration::from_secs(1);
-            match self.queue.enter(Wait::Until(patience)) {
+            match self.operations.enter(Wait::Until(patience)) {
                 Ok(Entered::Ordinary) => self.collect(),
                 _ => return false,
             };
@@ -340,148 +265,6 @@ impl Drop for Ring {
             mem::forget(Arc::clone(&self.shared));
         }
     }
-}
-
-/// What goes to the kernel.
-struct Queue {
-    uring: IoUring,
-    /// Operations that have not ended, and will be reported.
-    under_way: usize,
-}
-
-impl Queue {
-    /// # Safety
-    ///
-    /// K1, K3: what the operation refers to is left alone until its last completion. So with all that are unsafe here.
-    unsafe fn add(&mut self, name: Name, fd: RawFd, operation: Operation<'_>) {
-        let fd = Fd(fd);
-        let cancel = |kind: Kind| opcode::AsyncCancel::new(kind.to_data(name.to_bits())).build();
-        let (entry, kind) = match operation {
-            Operation::Receive { at_once } => {
-                let receive = opcode::Recv::new(fd, ptr::null_mut(), 0).buf_group(buffers::GROUP);
-                let receive = receive.ioprio(if at_once { 0 } else { POLL_FIRST });
-                let receive = receive.build().flags(squeue::Flags::BUFFER_SELECT);
-                (receive, Kind::Receive)
-            }
-            Operation::Watch { readable } => {
-                let mut events = PollFlags::empty();
-                events.set(PollFlags::IN | PollFlags::RDHUP, readable);
-                let watch = opcode::PollAdd::new(fd, events.bits().into()).multi(true);
-                (watch.build(), Kind::Watch)
-            }
-            Operation::Send { bytes, manner } => {
-                // SAFETY: K1, K3: the caller's promise.
-                return unsafe { self.add_send(name, fd, bytes, manner) };
-            }
-            Operation::StopReceiving => (cancel(Kind::Receive), Kind::Cancel),
-            Operation::StopWatching => (cancel(Kind::Watch), Kind::Cancel),
-            Operation::StopSending => (cancel(Kind::Send), Kind::Cancel),
-        };
-        // SAFETY: K1: none of these refers to memory but the buffers, which the ring keeps.
-        unsafe { self.push(entry, kind.to_data(name.to_bits())) };
-    }
-
-    unsafe fn add_send(&mut self, name: Name, fd: Fd, bytes: &[u8], manner: Manner) {
-        let all = RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits();
-        let flags = match manner {
-            Manner::Quick | Manner::Reported => all | SendFlags::DONTWAIT.bits(),
-            Manner::Patient | Manner::Hasty => all,
-        };
-        let send = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32);
-        let send = send.flags(flags as i32).build();
-        let data = Kind::Send.to_data(name.to_bits());
-        match manner {
-            Manner::Quick => {
-                let data = Kind::QuickSend.to_data(name.to_bits());
-                let send = send.flags(squeue::Flags::SKIP_SUCCESS).user_data(data);
-                // SAFETY: K1, K3: the caller's promise.
-                unsafe { self.push_all(&[send]) };
-            }
-            // SAFETY: K1, K3: the caller's promise.
-            Manner::Reported | Manner::Patient => unsafe { self.push(send, data) },
-            // SAFETY: K1, K3: the caller's promise.
-            Manner::Hasty => unsafe { self.push_pair(send, data) },
-        }
-    }
-
-    /// Whether the kernel has taken all entries, and the reports of those that failed at once are here.
-    fn is_submitted(&mut self) -> bool {
-        let submissions = self.uring.submission();
-        submissions.is_empty() && !submissions.cq_overflow()
-    }
-
-    unsafe fn push(&mut self, entry: squeue::Entry, data: u64) {
-        self.under_way += 1;
-        // SAFETY: K1, K3: the caller's promise.
-        unsafe { self.push_all(&[entry.user_data(data)]) };
-    }
-
-    /// Queues an operation that is given up if it takes too long.
-    unsafe fn push_pair(&mut self, entry: squeue::Entry, data: u64) {
-        let entry = entry.user_data(data).flags(squeue::Flags::IO_LINK);
-        let limit = opcode::LinkTimeout::new(&raw const LINGER).build();
-        self.under_way += 2;
-        let limit = limit.user_data(Kind::Cancel.to_data(0));
-        // SAFETY: K1, K3: the caller's promise, and the limit is a `static`.
-        unsafe { self.push_all(&[entry, limit]) };
-    }
-
-    /// Queues operations. If there is no room, what is there is submitted first.
-    unsafe fn push_all(&mut self, entries: &[squeue::Entry]) {
-        loop {
-            let mut submissions = self.uring.submission();
-            // SAFETY: K1, K3: the caller's promise.
-            if unsafe { submissions.push_multiple(entries) }.is_ok() {
-                return;
-            }
-            drop(submissions);
-            // What can go wrong with entries of ours is a lack of memory, which passes.
-            let _ = self.uring.submit();
-        }
-    }
-
-    /// The one system call of a turn.
-    fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
-        let submitter = self.uring.submitter();
-        let entered = match wait {
-            Wait::Not => submitter.submit(),
-            Wait::ForEver => submitter.submit_and_wait(1),
-            Wait::Until(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let left = Timespec::from(left);
-                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&left))
-            }
-        };
-        let error = match entered {
-            Ok(_) => return Ok(Entered::Ordinary),
-            Err(error) => error,
-        };
-        match Errno::from_io_error(&error) {
-            Some(Errno::TIME) => Ok(Entered::Over),
-            // What has ended by then is completed all the same, as in `epoll::wait`.
-            Some(Errno::INTR) if wait != Wait::Not => {
-                self.enter(Wait::Not)?;
-                Ok(Entered::Over)
-            }
-            Some(Errno::INTR) => Ok(Entered::Over),
-            // Completions must be collected first, or memory is short for the moment.
-            Some(Errno::BUSY | Errno::AGAIN) => Ok(Entered::Ordinary),
-            _ => Err(error),
-        }
-    }
-}
-
-fn explained(error: io::Error) -> io::Error {
-    let why = match Errno::from_io_error(&error) {
-        Some(Errno::NOSYS) => "this kernel has no io_uring",
-        Some(Errno::PERM | Errno::ACCESS) => {
-            "io_uring is forbidden here (kernel.io_uring_disabled, or a filter of system calls)"
-        }
-        Some(Errno::INVAL) => "io_uring of Linux 6.1 or later is needed",
-        Some(Errno::NOMEM) => "io_uring needs more locked memory than is allowed (ulimit -l)",
-        _ => return error,
-    };
-    io::Error::new(error.kind(), format!("{why}: {error}"))
 }
 
 #[cfg(all(test, not(loom)))]

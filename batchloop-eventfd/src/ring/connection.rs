@@ -29,17 +29,16 @@ const SLOW: usize = 16 * 1024;
 /// What is to be queued for the kernel.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Operation<'c> {
-    /// Receive once, into one of the ring's buffers.
+    /// Receive into the ring's buffers: no more than one of them holds.
     Receive {
         /// There is something already.
         at_once: bool,
+        /// Go on until a buffer would be full. Otherwise receive once.
+        multishot: bool,
     },
     StopReceiving,
-    /// While nothing is received, tell of errors, again and again.
-    Watch {
-        /// Also of what comes.
-        readable: bool,
-    },
+    /// Tell of what happens, again and again.
+    Watch(Watched),
     StopWatching,
     /// Send all of these bytes.
     Send {
@@ -47,6 +46,16 @@ pub(crate) enum Operation<'c> {
         manner: Manner,
     },
     StopSending,
+}
+
+/// What to tell of. Each has what is above it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Watched {
+    Errors,
+    /// The other side ends its sending.
+    Ends,
+    /// Something comes.
+    Arrivals,
 }
 
 /// How to send.
@@ -60,6 +69,16 @@ pub(crate) enum Manner {
     Patient,
     /// The connection has no user: do not wait for ever for the other side to take it.
     Hasty,
+}
+
+/// What a receive has brought.
+pub(crate) struct Arrival {
+    pub(crate) outcome: Result<u32, Errno>,
+    pub(crate) lent: Option<Lent>,
+    /// The socket is known to have more.
+    pub(crate) has_more: bool,
+    /// The receive has not ended.
+    pub(crate) goes_on: bool,
 }
 
 /// An operation of the kernel that may be under way.
@@ -97,6 +116,10 @@ pub(crate) struct Connection {
     /// Whether it is in the list of those that have plans.
     pub(crate) is_planning: bool,
     receiving: Flight,
+    /// The receive that is under way, or was last, goes on.
+    is_multishot: bool,
+    /// Something has been received before.
+    is_lasting: bool,
     /// A buffer of the kernel that is not consumed.
     lent: Option<Lent>,
     /// Bytes whose buffer had to go back, and how many of them are consumed.
@@ -106,6 +129,9 @@ pub(crate) struct Connection {
     has_more: bool,
     end: Option<End>,
     watching: Flight,
+    watched: Watched,
+    /// The other side has ended its sending; the end is behind what comes.
+    is_ending: bool,
     /// The socket has an error, or has ended in both directions.
     is_troubled: bool,
     sending: Flight,
@@ -136,12 +162,16 @@ impl Connection {
             owner: Owner::Attached(mark),
             is_planning: false,
             receiving: Flight::Landed,
+            is_multishot: false,
+            is_lasting: false,
             lent: None,
             kept: Vec::new(),
             consumed: 0,
             has_more: false,
             end: None,
             watching: Flight::Landed,
+            watched: Watched::Errors,
+            is_ending: false,
             is_troubled: false,
             sending: Flight::Landed,
             leaving: Vec::new(),
@@ -239,7 +269,10 @@ impl Connection {
             Ok(0) => self.end = Some(self.ordinary_end()),
             Ok(received) => return received,
             Err(Errno::AGAIN) => {}
-            Err(error) => self.end = Some(End::Broken(error)),
+            Err(error) => {
+                self.end = Some(End::Broken(error));
+                self.broken = self.broken.or(Some(error));
+            }
         }
         0
     }
@@ -446,3 +479,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -11,8 +11,8 @@ use batchloop_core::{Bell, Events};
 use rustix::io::Errno;
 
 use super::{
-    buffers::{Buffers, Lent},
-    connection::{Connection, Manner, Operation},
+    buffers::Buffers,
+    connection::{Arrival, Connection, Manner, Operation},
     succession::{Directions, Successor},
 };
 use crate::{
@@ -127,6 +127,8 @@ pub(crate) struct Connections {
     pub(crate) has_ended: bool,
     /// Whether the ring's thread has gone to sleep, or is about to.
     pub(crate) sleeps: bool,
+    /// Whether receives may go on.
+    pub(super) is_multishot: bool,
     /// Whether the ring has been dropped.
     is_gone: bool,
 }
@@ -194,7 +196,7 @@ impl Connections {
             };
             connection.is_planning = false;
             let fd = connection.socket.as_raw_fd();
-            connection.plan(|operation| {
+            connection.plan(self.is_multishot, |operation| {
                 let manner = match operation {
                     Operation::Send { manner, .. } => Some(manner),
                     _ => None,
@@ -206,19 +208,13 @@ impl Connections {
         }
     }
 
-    /// Passes on that a receive has ended.
-    pub(crate) fn received(
-        &mut self,
-        name: Name,
-        outcome: Result<u32, Errno>,
-        lent: Option<Lent>,
-        has_more: bool,
-    ) -> Option<News> {
-        if lent.is_some() {
+    /// Passes on what a receive has brought.
+    pub(crate) fn received(&mut self, name: Name, arrival: Arrival) -> Option<News> {
+        if arrival.lent.is_some() {
             self.lent.push(name);
         }
         self.tell(name, |connection, buffers| {
-            connection.received(outcome, lent, has_more, buffers)
+            connection.received(arrival, buffers)
         })
     }
 
@@ -348,6 +344,7 @@ impl Shared {
                 abandoned: 0,
                 has_ended: false,
                 sleeps: false,
+                is_multishot: false,
                 is_gone: false,
             }),
             bell,

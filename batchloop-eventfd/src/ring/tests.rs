@@ -1,9 +1,9 @@
 //! The ring with sockets, from the outside.
 
 use std::{
-    env,
+    env, fs,
     io::{ErrorKind, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     os::unix::net::UnixStream,
     sync::OnceLock,
     thread,
@@ -14,9 +14,11 @@ use batchloop_core::{Capacity, Driver, Handle, Machine, Step, Turn, point};
 use proptest::prelude::*;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::ioctl_fionread,
     net::SendFlags,
 };
 
+use super::buffers;
 use crate::{Multiplexer, Polled, Received, Registry, Stream};
 
 struct State {
@@ -59,15 +61,24 @@ struct Fixture {
     multiplexer: Multiplexer,
 }
 
+/// What a sleep may take where something should end it: a wait that nothing ends is a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 impl Fixture {
     /// None where the tester says that there is no io_uring.
     fn new() -> Option<Self> {
+        Self::receiving(true)
+    }
+
+    /// With receives that go on if the kernel can do it, or without.
+    fn receiving(goes_on: bool) -> Option<Self> {
         if env::var_os("BATCHLOOP_WITHOUT_URING").is_some() {
             return None;
         }
         let machine = Machine::heap(Capacity::slots(100));
         let mut multiplexer = Multiplexer::with_uring()
             .unwrap_or_else(|error| panic!("{error}; see BATCHLOOP_WITHOUT_URING in the README"));
+        multiplexer.ring().shared.lock().is_multishot &= goes_on;
         Some(Fixture {
             machine,
             driver: machine.driver().unwrap(),
@@ -93,7 +104,10 @@ impl Fixture {
 
     /// Sleeps until there is something to do, and does it.
     fn round(&mut self, takes: bool) -> Polled {
-        self.round_until(takes, None)
+        let patience = Instant::now() + PATIENCE;
+        let polled = self.round_until(takes, Some(patience));
+        assert!(Instant::now() < patience, "nothing ends the sleep");
+        polled
     }
 
     /// As `round`, where there may be nothing to do.
@@ -141,17 +155,33 @@ fn what_comes_is_received_in_order_to_its_end() {
 
 #[test]
 fn what_nobody_takes_is_bounded_and_not_lost() {
-    let Some(mut fixture) = Fixture::new() else {
-        return;
-    };
+    for goes_on in [false, true] {
+        if let Some(fixture) = Fixture::receiving(goes_on) {
+            nobody_takes(fixture);
+        }
+    }
+}
+
+fn nobody_takes(mut fixture: Fixture) {
     let (state, mut peer) = fixture.connect();
     let (other, mut talker) = fixture.connect();
     let bytes = numbers(1 << 20);
+    // What is taken comes message by message.
+    for word in 1..=2 {
+        peer.write_all(&bytes[word - 1..word]).unwrap();
+        while fixture.look(state, |state| state.received.len()) < word {
+            fixture.round(true);
+        }
+    }
+    let taken = 2;
     peer.set_nonblocking(true).unwrap();
-    let mut sent = 0;
+    // What is not taken begins with few of them.
+    let mut sent = taken + 100;
+    peer.write_all(&bytes[taken..sent]).unwrap();
+    fixture.round(false);
     // Until the kernel takes no more, though the ring waits again and again: each time for a word of the other.
     let mut full = 0;
-    while full < 10 {
+    while full < 10 && sent < bytes.len() {
         match peer.write(&bytes[sent..]) {
             Ok(more) => (sent, full) = (sent + more, 0),
             Err(_) => full += 1,
@@ -160,6 +190,9 @@ fn what_nobody_takes_is_bounded_and_not_lost() {
         fixture.round(false);
     }
     assert!(sent < bytes.len(), "it is not all received");
+    let in_socket = fixture.look(state, |state| ioctl_fionread(&state.stream).unwrap());
+    let in_ring = sent - taken - in_socket as usize;
+    assert!(in_ring <= buffers::SIZE, "{in_ring} bytes");
     let words = fixture.look(other, |state| state.runs);
     assert!(words > 0, "the others go on");
     peer.set_nonblocking(false).unwrap();
@@ -171,6 +204,77 @@ fn what_nobody_takes_is_bounded_and_not_lost() {
     }
     sender.join().unwrap();
     assert!(fixture.look(state, |state| state.received == bytes));
+}
+
+/// How many operations are queued while so many messages of 64 bytes come and are answered, one by one.
+fn operations_for(fixture: &mut Fixture, messages: usize) -> usize {
+    let (state, mut peer) = fixture.connect();
+    fixture.brief_round();
+    fixture.brief_round();
+    let before = fixture.multiplexer.ring().operations.queued;
+    for message in 1..=messages {
+        peer.write_all(&[7; 64]).unwrap();
+        while fixture.look(state, |state| state.received.len()) < message * 64 {
+            fixture.round(true);
+        }
+        fixture.look(state, |state| state.stream.send(&[8; 64]).unwrap());
+        fixture.round_until(true, Some(Instant::now()));
+        peer.read_exact(&mut [0; 64]).unwrap();
+    }
+    fixture.multiplexer.ring().operations.queued - before
+}
+
+#[test]
+fn a_message_and_its_answer_are_one_operation_or_two() {
+    let Some(mut fixture) = Fixture::receiving(true) else {
+        return;
+    };
+    // The first message is received alone. Then a receive brings 65 messages, which are more than 4 KiB, beside a watch.
+    let expected = match fixture.multiplexer.ring().shared.lock().is_multishot {
+        true => 200 + 1 + 4,
+        false => 2 * 200,
+    };
+    assert_eq!(operations_for(&mut fixture, 200), expected);
+    let mut fixture = Fixture::receiving(false).unwrap();
+    assert_eq!(operations_for(&mut fixture, 200), 2 * 200);
+}
+
+#[test]
+fn receives_go_on_where_the_kernel_is_known_to_do_it() {
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|number| number.parse().ok());
+    let release: [Option<u32>; 2] = [number(), number()];
+    if release >= [Some(6), Some(17)] {
+        assert!(fixture.multiplexer.ring().shared.lock().is_multishot);
+    }
+}
+
+#[test]
+fn an_end_that_comes_with_the_last_bytes_is_not_missed() {
+    for goes_on in [false, true] {
+        let Some(mut fixture) = Fixture::receiving(goes_on) else {
+            return;
+        };
+        let (local, mut peer) = fixture.connect();
+        let (remote, mut client) = connect_by_tcp(&mut fixture);
+        // Their receives are under way.
+        fixture.brief_round();
+        fixture.brief_round();
+        peer.write_all(b"last").unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        client.write_all(b"last").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        for state in [local, remote] {
+            while !fixture.look(state, |state| state.ended) {
+                fixture.round(true);
+            }
+            fixture.look(state, |state| assert_eq!(state.received, b"last"));
+        }
+    }
 }
 
 #[test]
@@ -352,8 +456,8 @@ struct Talk {
 }
 
 impl Talk {
-    fn new() -> Option<Self> {
-        let mut fixture = Fixture::new()?;
+    fn receiving(goes_on: bool) -> Option<Self> {
+        let mut fixture = Fixture::receiving(goes_on)?;
         let (state, peer) = fixture.connect();
         peer.set_nonblocking(true).unwrap();
         Some(Talk {
@@ -418,8 +522,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn both_directions_are_streams_of_bytes(acts in acts()) {
-        let Some(mut talk) = Talk::new() else {
+    fn both_directions_are_streams_of_bytes(acts in acts(), goes_on: bool) {
+        let Some(mut talk) = Talk::receiving(goes_on) else {
             return Ok(());
         };
         acts.iter().for_each(|act| talk.act(act));
@@ -463,6 +567,31 @@ fn the_ring_is_one_descriptor_for_another_loop() {
         thread::spawn(move || waker.wake()).join().unwrap().unwrap();
         assert!(is_readable(&fixture, Duration::from_secs(60)));
     }
+}
+
+#[test]
+fn a_ring_with_something_to_do_does_not_let_another_loop_sleep() {
+    let Some(mut fixture) = Fixture::new() else {
+        return;
+    };
+    let (state, mut peer) = fixture.connect();
+    assert!(
+        !fixture.multiplexer.ring().lie_down(),
+        "a receive is queued"
+    );
+    fixture.brief_round();
+    fixture.brief_round();
+    assert!(fixture.multiplexer.ring().lie_down());
+    fixture.look(state, |state| state.stream.send(b"x").unwrap());
+    assert!(!fixture.multiplexer.ring().lie_down(), "a send is queued");
+    fixture.brief_round();
+    assert!(fixture.multiplexer.ring().lie_down());
+    // Its notice may have been taken just before it was looked for.
+    peer.write_all(b"x").unwrap();
+    assert!(!fixture.multiplexer.ring().lie_down(), "something has come");
+    fixture.round(true);
+    fixture.brief_round();
+    assert!(fixture.multiplexer.ring().lie_down());
 }
 
 /// The thread sleeps on the one descriptor, as another library's loop would.
@@ -529,11 +658,21 @@ fn send_until_full(fixture: &mut Fixture, state: Handle<State>) -> usize {
 
 #[test]
 fn whoever_takes_nothing_for_too_long_is_reset() {
-    let Some(mut fixture) = Fixture::new() else {
-        return;
-    };
+    for is_under_way in [false, true] {
+        if let Some(fixture) = Fixture::new() {
+            takes_nothing(fixture, is_under_way);
+        }
+    }
+}
+
+/// The last bytes are being sent when their state ends, or only then.
+fn takes_nothing(mut fixture: Fixture, is_under_way: bool) {
     let (state, mut peer) = connect_by_tcp(&mut fixture);
     let sent = send_until_full(&mut fixture, state);
+    if is_under_way {
+        fixture.brief_round();
+        fixture.brief_round();
+    }
     fixture.machine.release(state).unwrap();
     assert_eq!(fixture.multiplexer.lingering(), 1);
     while fixture.multiplexer.lingering() > 0 {

@@ -5,8 +5,8 @@ use std::mem;
 use batchloop_core::Events;
 use rustix::io::Errno;
 
-use super::{Connection, End, Flight, Manner, Operation, Owner};
-use crate::ring::buffers::{Buffers, Lent};
+use super::{Arrival, Connection, End, Flight, Manner, Operation, Owner, Watched};
+use crate::ring::buffers::{self, Buffers};
 
 /// How much memory an idle connection keeps for its next message, in each of its two buffers for sending.
 const IDLE: usize = 1024;
@@ -20,17 +20,41 @@ impl Connection {
         matches!(self.owner, Owner::Attached(_))
     }
 
-    /// No more than one buffer is received before it is taken, as epoll leaves all else in the socket.
+    /// No more than a buffer holds is received before all of it is taken, as epoll leaves all else in the socket.
     fn should_receive(&self) -> bool {
         self.is_attached() && !self.has_received_more() && !self.held.receiving
     }
 
-    fn should_watch(&self) -> bool {
+    /// A receive that is done once is begun each time with a look at the socket. One that goes on is not, and the kernel may
+    /// let it bring the last bytes without the end or the error behind them.
+    fn should_stop_receiving(&self) -> bool {
+        let has_more_to_say = self.is_ending || self.is_troubled;
+        self.receiving == Flight::Up
+            && (!self.is_attached() || self.is_multishot && has_more_to_say)
+    }
+
+    /// What a watch should tell of that no receive does.
+    fn should_watch(&self) -> Option<Watched> {
         let is_over = self.end.is_some() && self.is_last && self.owes() == 0;
         let is_broken = self.broken.is_some() || matches!(self.end, Some(End::Broken(_)));
-        self.is_attached()
-            && self.has_received_more()
-            && !(is_over || is_broken || self.is_troubled)
+        if !self.is_attached() || is_over || is_broken || self.is_troubled {
+            return None;
+        }
+        match self.receiving {
+            _ if self.end.is_some() => Some(Watched::Errors),
+            Flight::Landed if self.has_received_more() => Some(Watched::Arrivals),
+            Flight::Up if self.is_multishot => Some(Watched::Ends),
+            _ => None,
+        }
+    }
+
+    /// Whether what is watched is not what should be. More is as well as less, but for arrivals, which are many.
+    fn should_stop_watching(&self) -> bool {
+        let suffices = match self.should_watch() {
+            Some(Watched::Errors) => true,
+            wanted => wanted == Some(self.watched),
+        };
+        self.watching == Flight::Up && !suffices
     }
 
     fn should_send(&self) -> bool {
@@ -47,34 +71,34 @@ impl Connection {
     /// Whether [`plan`](Self::plan) may have something to say, or it is over.
     pub(crate) fn has_plans(&self) -> bool {
         let may_start = self.receiving == Flight::Landed && self.should_receive()
-            || self.watching == Flight::Landed && self.should_watch();
-        let may_stop = self.receiving == Flight::Up && !self.is_attached()
-            || self.watching == Flight::Up && !self.should_watch();
+            || self.watching == Flight::Landed && self.should_watch().is_some();
+        let may_stop = self.should_stop_receiving() || self.should_stop_watching();
         let sends = self.should_send() || self.waits_for_quick();
         self.is_abandoned() || may_start || may_stop || sends
     }
 
     /// What the kernel should do now. Each is said once.
-    pub(crate) fn plan(&mut self, mut queue: impl FnMut(Operation<'_>)) {
-        match self.receiving {
-            Flight::Landed if self.should_receive() => {
-                let at_once = mem::take(&mut self.has_more);
-                queue(Operation::Receive { at_once });
-                self.receiving = Flight::Up;
-            }
-            Flight::Up if !self.is_attached() => {
-                queue(Operation::StopReceiving);
-                self.receiving = Flight::Ending;
-            }
-            _ => {}
+    pub(crate) fn plan(&mut self, is_multishot: bool, mut queue: impl FnMut(Operation<'_>)) {
+        if self.receiving == Flight::Landed && self.should_receive() {
+            // A connection may be for one message; then it would not pay.
+            let is_lasting = self.is_lasting && !self.is_ending && !self.is_troubled;
+            self.is_multishot = is_multishot && is_lasting;
+            queue(Operation::Receive {
+                at_once: mem::take(&mut self.has_more),
+                multishot: self.is_multishot,
+            });
+            self.receiving = Flight::Up;
+        } else if self.should_stop_receiving() {
+            queue(Operation::StopReceiving);
+            self.receiving = Flight::Ending;
         }
-        match self.watching {
-            Flight::Landed if self.should_watch() => {
-                let readable = self.end.is_none();
-                queue(Operation::Watch { readable });
+        match self.should_watch() {
+            Some(what) if self.watching == Flight::Landed => {
+                queue(Operation::Watch(what));
+                self.watched = what;
                 self.watching = Flight::Up;
             }
-            Flight::Up if !self.should_watch() => {
+            _ if self.should_stop_watching() => {
                 queue(Operation::StopWatching);
                 self.watching = Flight::Ending;
             }
@@ -116,26 +140,31 @@ impl Connection {
 
 /// What the kernel has done.
 impl Connection {
-    /// A receive has ended. Returns what its state should know.
-    pub(crate) fn received(
-        &mut self,
-        outcome: Result<u32, Errno>,
-        lent: Option<Lent>,
-        has_more: bool,
-        buffers: &mut Buffers,
-    ) -> Events {
-        self.receiving = Flight::Landed;
-        self.has_more = has_more && self.is_attached();
-        if let Some(lent) = lent {
+    /// A receive has brought something, or has ended. Returns what its state should know.
+    pub(crate) fn received(&mut self, arrival: Arrival, buffers: &mut Buffers) -> Events {
+        if !arrival.goes_on {
+            self.receiving = Flight::Landed;
+        }
+        let is_full = match self.is_multishot {
+            true => arrival.outcome.is_ok() && !arrival.goes_on,
+            false => arrival.outcome == Ok(buffers::SIZE as u32),
+        };
+        self.has_more = (is_full || arrival.has_more) && self.is_attached();
+        if let Some(lent) = arrival.lent {
             if self.is_abandoned() || lent.len() == 0 {
                 buffers.give_back(lent);
             } else {
+                // What came before is in front of it.
+                self.keep(buffers);
                 self.lent = Some(lent);
             }
         }
-        self.end = match outcome {
-            Ok(0) => Some(self.ordinary_end()),
-            Ok(_) => return Events::READABLE,
+        match arrival.outcome {
+            Ok(0) => self.end = Some(self.ordinary_end()),
+            Ok(_) => {
+                self.is_lasting = true;
+                return Events::READABLE;
+            }
             // All buffers were in use.
             Err(Errno::NOBUFS) => {
                 self.has_more = true;
@@ -145,8 +174,12 @@ impl Connection {
             Err(Errno::CANCELED | Errno::AGAIN | Errno::INTR) => {
                 return Events::NONE;
             }
-            Err(error) => Some(End::Broken(error)),
-        };
+            Err(error) => {
+                self.end = Some(End::Broken(error));
+                self.broken = self.broken.or(Some(error));
+                return Events::READABLE | Events::WRITABLE | Events::CLOSED;
+            }
+        }
         Events::READABLE | Events::CLOSED
     }
 
@@ -159,9 +192,14 @@ impl Connection {
         let seen = outcome.unwrap_or(Events::NONE);
         // One that cannot be watched is not watched again.
         self.is_troubled |= seen.contains(Events::WRITABLE) || outcome.is_err() && !is_asked;
+        self.is_ending |= seen.contains(Events::CLOSED);
         // The socket says what it is, when what came before has been taken.
         self.has_more |= self.is_troubled;
-        seen
+        match self.watched {
+            // The receive tells of it.
+            Watched::Ends if !self.is_troubled => Events::NONE,
+            _ => seen,
+        }
     }
 
     /// A send has ended. Returns what its state should know.
