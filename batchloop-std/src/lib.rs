@@ -1,11 +1,15 @@
-//! batchloop on an operating system: machines on the heap, and drivers whose thread sleeps.
+//! batchloop on an operating system: machines on the heap, and drivers whose threads sleep.
 //!
-//! The library itself is [`batchloop_core`], which this crate re-exports with its `alloc` feature. What is added here
-//! is [`Parking`]: how a driver spends the time when there is nothing to do. A driver with file descriptors sleeps on
-//! epoll instead; see `batchloop-eventfd`.
+//! The library itself is [`batchloop_core`], all of which this crate re-exports, with its `alloc` feature. So a program
+//! names one crate. What is added here, from the top:
 //!
-//! [`queue`](fn@queue) brings work from other threads, [`dump_all`] prints what every machine of the program is doing, and
-//! [`scope`] does without the context argument.
+//! * [`Workers`]: threads that run one entry point on one machine, each for its kinds of work. They start, sleep, and end
+//!   together; a [`Report`] says what they did.
+//! * [`queue`](fn@queue): work from other threads, for which there is no state yet.
+//! * [`dump_all`]: what every machine of the program is doing, as a tree, printed or serialised.
+//! * [`scope`]: stages without the context argument.
+//! * [`Parking`]: how a single driver spends the time when there is nothing to do. It and the workers sleep on a futex. A
+//!   driver with file descriptors sleeps on epoll instead; see `batchloop-eventfd`.
 //!
 //! ```
 //! use batchloop_std::{Capacity, Machine, Parking, Step, Turn, point};

@@ -1,4 +1,4 @@
-//! Queues through which work comes to a machine that has no state for it yet.
+//! Bounded queues, through which a machine gets work that has no state yet.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -9,17 +9,17 @@ use crate::sleep::{
     futex::{ArrayQueue, AtomicBool, Ordering},
 };
 
-/// Why an item was not pushed. It comes back.
+/// Why an item was not pushed. The item is inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PushError<T> {
     /// The queue is full: its consumer is slower than its producers.
     Full(T),
-    /// Every [`Queue`] has been dropped, so nobody would take the item.
+    /// The queue has been [closed](Queue::close), or every [`Queue`] has been dropped: the item would never be taken.
     Closed(T),
 }
 
 impl<T> PushError<T> {
-    /// The item.
+    /// Returns the item.
     pub fn into_inner(self) -> T {
         match self {
             PushError::Full(item) | PushError::Closed(item) => item,
@@ -47,7 +47,8 @@ impl<T> fmt::Display for PushError<T> {
 
 impl<T> Error for PushError<T> {}
 
-/// Every [`Queue`] has been dropped, so nobody would take the item. It is inside.
+/// The queue has been [closed](Queue::close), or every [`Queue`] has been dropped: the item, which is inside, would never
+/// be taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Closed<T>(pub T);
 
@@ -88,10 +89,11 @@ impl<T> Middle<T> {
     }
 }
 
-/// Makes a bounded queue, first in, first out, that rings `counter` whenever an item has come; most often that is
+/// Makes a bounded queue, first in, first out, that rings `counter` for each item; most often that is
 /// [`Machine::counter`](crate::Machine::counter).
 ///
-/// Both ends can be cloned and given to any thread. The bell of the senders' end is never freed: four bytes a queue.
+/// Both ends can be cloned and given to any thread. The bell of the senders' end is never freed: it takes four bytes for
+/// each queue.
 ///
 /// ```
 /// use batchloop_std::{Capacity, Machine, Parking, Queue, Step, Turn, point, queue};
@@ -128,7 +130,7 @@ impl<T> Middle<T> {
 ///
 /// # Panics
 ///
-/// With no capacity.
+/// If `capacity` is 0.
 pub fn queue<T>(capacity: usize, counter: &'static ChangeCounter) -> (Sender<T>, Queue<T>) {
     let bell: &'static BlockingBell = Box::leak(Box::default());
     let room = ChangeCounter::new();
@@ -172,7 +174,7 @@ impl<T> Drop for TakersEnd<T> {
     }
 }
 
-/// The end of a queue where items come in; made by [`queue`]. Any number of threads may have a clone.
+/// The end of a queue where items are put in; made by [`queue`]. Any number of threads may have a clone.
 #[doc(alias = "producer")]
 pub struct Sender<T> {
     end: Arc<SendersEnd<T>>,
@@ -181,8 +183,8 @@ pub struct Sender<T> {
 impl<T> Sender<T> {
     /// Puts an item into the queue and rings the counter.
     ///
-    /// *Progress*: does not block, but is not lock-free: a thread that is stopped in the middle of it can hold up the
-    /// takers. Not for interrupt and signal handlers.
+    /// *Progress*: does not block, but is not lock-free: a thread that is stopped in the middle of it can hold up those
+    /// that take. Not for interrupt and signal handlers.
     ///
     /// # Errors
     ///
@@ -198,9 +200,9 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// As [`push`](Self::push), but while the queue is full the thread sleeps. There is no time-out.
+    /// Puts an item into the queue and rings the counter. While the queue is full the thread sleeps; there is no time-out.
     ///
-    /// Not for a thread that drives a machine: if it is the taker, it waits for itself.
+    /// Not for a thread that drives a machine: if it is the one that takes, it waits for itself.
     ///
     /// # Errors
     ///
@@ -236,15 +238,15 @@ impl<T> fmt::Debug for Sender<T> {
 
 /// The end of a queue where the entry point takes items out; made by [`queue`].
 ///
-/// When the last clone of it is dropped, pushing answers `Closed`. Items that are still inside are dropped with the last
-/// sender.
+/// When its last clone is dropped, the queue is [closed](Self::close). Items that are still inside are dropped with the
+/// last sender.
 #[doc(alias = "inbox")]
 pub struct Queue<T> {
     end: Arc<TakersEnd<T>>,
 }
 
 impl<T> Queue<T> {
-    /// The item that came first, if there is one. Makes room, and wakes a sender that waits for it.
+    /// Takes the oldest item, if there is one. Makes room, and wakes a sender that waits for it.
     ///
     /// *Progress*: does not block.
     pub fn pop(&self) -> Option<T> {
@@ -260,17 +262,17 @@ impl<T> Queue<T> {
         self.end.0.close();
     }
 
-    /// How many items there are at this moment.
+    /// Returns how many items there are at this moment.
     pub fn len(&self) -> usize {
         self.end.0.items.len()
     }
 
-    /// Whether there are none at this moment.
+    /// Returns whether there are none at this moment.
     pub fn is_empty(&self) -> bool {
         self.end.0.items.is_empty()
     }
 
-    /// Whether there are none and never will be: every [`Sender`] has been dropped.
+    /// Returns whether there are none and never will be: every [`Sender`] has been dropped.
     pub fn is_finished(&self) -> bool {
         // In this order: the last sender may push just before it goes.
         // ORDERING: Acquire; the partner is the Release of the last sender.

@@ -1,8 +1,8 @@
 //! The article's dynamic scope: stages and scopes without a context argument.
 //!
 //! Deep inside a program, passing the [`Context`] down can be in the way: through a function that only sometimes waits, or
-//! through a closure. [`enter`] puts where the context stands into thread-local storage for as long as a closure runs;
-//! [`stage`] and [`within`] go on from there.
+//! through a closure. While a closure runs, [`enter`] keeps the position of the context in thread-local storage; [`stage`]
+//! and [`within`] go on from there.
 //!
 //! ```
 //! use batchloop_std::{Batch, Capacity, Machine, Step, Turn, field, point, scope};
@@ -35,13 +35,13 @@
 //!
 //! # Why it is sound
 //!
-//! The thread-local storage holds a [`Position`], which is plain data: a place in the trie, and whose. It holds no
-//! reference to the turn. The turn comes with the batch that is brought to a stage, so a stage without a batch
-//! does not exist here; where nothing new arrives, bring [`Batch::none`] of another one. A batch of another turn or
-//! machine than the position's is found by comparison, and is [`Fault::OutOfScope`](crate::Fault::OutOfScope).
+//! The thread-local storage holds a [`Position`], which is plain data: a place in the trie, and the turn and machine that
+//! it belongs to. It holds no reference to the turn. The turn comes with the batch that is brought to a stage, so there is
+//! no stage without a batch here; where nothing new arrives, bring [`Batch::none`] of another one. A batch of another turn
+//! or machine than the position's is found by comparison, and is [`Fault::OutOfScope`](crate::Fault::OutOfScope).
 //!
-//! Scopes nest: a closure may run a turn of another machine, with an [`enter`] of its own. A panic leaves the thread with
-//! the scope that it had before.
+//! Scopes nest: a closure may run a turn of another machine, with an [`enter`] of its own. After a panic the thread has the
+//! scope that it had before.
 
 use std::cell::Cell;
 
@@ -51,7 +51,7 @@ thread_local! {
     static POSITION: Cell<Option<Position>> = const { Cell::new(None) };
 }
 
-/// Gives the thread back the position that it had, also if user code panics.
+/// Gives the thread back the position that it had, even if user code panics.
 struct Restore(Option<Position>);
 
 impl Drop for Restore {
@@ -60,50 +60,51 @@ impl Drop for Restore {
     }
 }
 
-/// Runs `body` with `inner` as the thread's position; answers also where that has come to.
+/// Runs `body` with `inner` as the thread's position. Returns its result, and the position that it has reached.
 fn run_at<R>(inner: Position, outer: Option<Position>, body: impl FnOnce() -> R) -> (R, Position) {
     let restore = Restore(outer);
     POSITION.set(Some(inner));
-    let answer = body();
+    let result = body();
     let reached = POSITION.get().unwrap_or(inner);
     drop(restore);
-    (answer, reached)
+    (result, reached)
 }
 
 /// Runs `body` with this context as the dynamic scope of the thread.
 ///
-/// What is visited in `body` counts as visited in the context, which goes on behind it.
+/// The stages of `body` count as stages of the context, which goes on after them.
 ///
 /// # Panics
 ///
-/// If `body` does; the thread has its former scope again.
+/// If `body` panics; the thread has its former scope again.
 pub fn enter<A: Access, R>(cx: &mut Context<'_, A>, body: impl FnOnce() -> R) -> R {
-    let (answer, reached) = run_at(cx.position(), POSITION.get(), body);
+    let (result, reached) = run_at(cx.position(), POSITION.get(), body);
     cx.resume(reached);
-    answer
+    result
 }
 
-/// As [`Context::scope`], in the thread's dynamic scope. Outside any [`enter`] it only runs `body`, where each
-/// [`stage`] then says that it is out of scope.
+/// Runs `body` in a scope of the thread's dynamic scope, as [`Context::scope`] does. Outside of any [`enter`] it only runs
+/// `body`, and each [`stage`] in there is out of scope.
 ///
 /// # Panics
 ///
-/// If `body` does; the thread has its former scope again.
+/// If `body` panics; the thread has its former scope again.
 pub fn within<R>(point: &'static ProgramPoint, iteration: u32, body: impl FnOnce() -> R) -> R {
     let Some(mut outer) = POSITION.get() else {
         return body();
     };
     let inner = outer.enter(point, iteration);
-    let (answer, reached) = run_at(inner, Some(outer), body);
+    let (result, reached) = run_at(inner, Some(outer), body);
     outer.leave(reached);
     POSITION.set(Some(outer));
-    answer
+    result
 }
 
-/// As [`Context::stage`], in the thread's dynamic scope.
+/// Merges the arriving batch with the woken states that wait here, as [`Context::stage`] does, in the thread's dynamic
+/// scope.
 ///
-/// Outside any [`enter`], or in that of another turn, it is [`Fault::OutOfScope`](crate::Fault::OutOfScope) of the batch's
-/// turn; then the answer is empty, and the states go back to their point.
+/// Outside of any [`enter`], or in that of another turn, it is [`Fault::OutOfScope`](crate::Fault::OutOfScope) of the
+/// batch's turn; the returned batch is empty then, and the states go back to their point.
 #[must_use = "a batch that is dropped goes back to its point, active"]
 pub fn stage<'t, U: 'static, A: Access>(
     point: &'static ProgramPoint,

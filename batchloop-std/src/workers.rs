@@ -26,9 +26,9 @@ pub use worker::Worker;
 
 /// Threads that run one entry point on one [`Shared`] machine.
 ///
-/// A change wakes one parked worker that serves the workload of the change, and not all. For that the machine needs a
-/// counter for each workload; see [`Capacity::workloads`](batchloop_core::Capacity::workloads). A worker that leaves
-/// states behind at a point, because its batch was full, wakes another.
+/// A change wakes one parked worker that serves the workload of the change, and not all of them. For that the machine needs
+/// a counter for each workload; see [`Capacity::workloads`](batchloop_core::Capacity::workloads). A worker that leaves
+/// states behind at a point, because its batch was full, wakes another one.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,12 +76,12 @@ pub struct Workers<T: 'static> {
     on_panic: OnPanic,
 }
 
-/// How many workers a machine can have: the bits of a word, as its drivers.
+/// How many workers a machine can have: as many as a word has bits, as with its drivers.
 const SPACES: usize = usize::BITS as usize;
 
 impl<T: Send> Workers<T> {
-    /// No workers yet, for this machine. They can serve each [`Workload`] whose change counter has no bell yet; those of
-    /// the others are served elsewhere. The counters get their bells, which are for ever.
+    /// Makes a set of workers for this machine, still empty. They can serve each [`Workload`] whose change counter has no
+    /// bell yet; the others are served elsewhere. The counters get their bells here, and keep them for ever.
     ///
     /// # Errors
     ///
@@ -95,8 +95,8 @@ impl<T: Send> Workers<T> {
         }
     }
 
-    /// As [`new`](Self::new), for these workloads and those that [share](Machine::sharing) their counters. The others are
-    /// left, for a multiplexer of `batchloop-eventfd`, say:
+    /// Makes a set of workers, still empty, for these workloads and those that [share](Machine::sharing) their counters. The
+    /// others are left, for example for a multiplexer of `batchloop-eventfd`:
     ///
     /// ```
     /// use batchloop_std::{Capacity, Machine, Role, Shared, Workers, Workload};
@@ -111,7 +111,7 @@ impl<T: Send> Workers<T> {
     ///
     /// # Errors
     ///
-    /// [`BellTaken`] if one of the counters has a bell: nothing has changed then.
+    /// [`BellTaken`] if one of the counters has a bell; nothing has changed then.
     pub fn new_for(
         machine: Machine<T, Shared>,
         workloads: impl Into<Workloads>,
@@ -124,13 +124,13 @@ impl<T: Send> Workers<T> {
         })
     }
 
-    /// One worker more.
+    /// Adds a worker.
     pub fn add(&mut self, role: Role) -> &mut Self {
         self.roles.push(role);
         self
     }
 
-    /// What happens when a closure panics.
+    /// Sets what happens when the entry point panics.
     pub fn on_panic(&mut self, policy: OnPanic) -> &mut Self {
         self.on_panic = policy;
         self
@@ -145,7 +145,7 @@ impl<T: Send> Workers<T> {
     ///
     /// # Errors
     ///
-    /// [`RunError`]. No thread is left behind.
+    /// [`RunError`] if the workers cannot be started, or if one of them fails. No thread is left behind.
     pub fn run<'env, E, M>(&mut self, entry: E, main: M) -> Result<Report, RunError>
     where
         E: for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker) + Sync,
@@ -175,7 +175,7 @@ impl<T: Send> Workers<T> {
             pool.end(stop);
             drop(leaver);
             let join = |thread: thread::ScopedJoinHandle<'_, WorkerReport>| {
-                // All that workers run of others is caught; anything else is a fault of this library.
+                // A panic of the program is caught in the worker; any other is a fault of this library.
                 thread
                     .join()
                     .unwrap_or_else(|panic| panic::resume_unwind(panic))
@@ -223,7 +223,7 @@ impl<T: Send> Workers<T> {
     }
 }
 
-/// A thread that will have this name.
+/// The builder of a thread of this name.
 fn named(name: &str) -> io::Result<thread::Builder> {
     if name.contains('\0') {
         let why = "the name of a thread contains a NUL character";

@@ -1,4 +1,4 @@
-//! Which machines the program has, by name.
+//! The machines of the program, by name.
 
 use std::{
     error::Error,
@@ -10,7 +10,7 @@ use batchloop_core::Census;
 
 use super::system_dump::SystemDump;
 
-/// Another machine is registered under this name. The name is inside.
+/// Another machine is registered under this name, which is inside.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NameTaken(pub String);
 
@@ -24,10 +24,11 @@ impl Error for NameTaken {}
 
 /// Machines by name, so that the whole system can be dumped.
 ///
-/// Most programs use the one behind [`register`] and [`dump_all`]; one of its own is for a part of a program, or a test.
+/// Most programs use the one behind [`register`] and [`dump_all`]; a registry of its own is for a part of a program, or for
+/// a test.
 ///
-/// *Progress*: a registry has a lock, held while a machine is added or taken out and while the list is copied for a
-/// dump. Drivers, hooks and wakers never take it. Not for interrupt and signal handlers.
+/// *Progress*: a registry has a lock, held while a machine is added or removed and while the list is copied for a dump.
+/// Drivers, hooks and wakers never take it. Not for interrupt and signal handlers.
 #[derive(Debug, Default)]
 pub struct Registry {
     machines: Mutex<Vec<(String, Census)>>,
@@ -36,7 +37,7 @@ pub struct Registry {
 static REGISTRY: Registry = Registry::new();
 
 impl Registry {
-    /// No machines.
+    /// Makes a registry without machines.
     pub const fn new() -> Self {
         Registry {
             machines: Mutex::new(Vec::new()),
@@ -48,11 +49,11 @@ impl Registry {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As the function [`register`], in this registry.
+    /// Lists the machine in this registry; see the function [`register`].
     ///
     /// # Errors
     ///
-    /// [`NameTaken`].
+    /// [`NameTaken`] if another machine has the name.
     pub fn register(
         &self,
         name: impl Into<String>,
@@ -70,15 +71,15 @@ impl Registry {
         })
     }
 
-    /// As the function [`dump_all`], of this registry.
+    /// Returns the live states of the machines of this registry; see the function [`dump_all`].
     pub fn dump(&self) -> SystemDump {
         let machines = self.machines().clone();
         SystemDump::of(&machines)
     }
 }
 
-/// A machine's entry in a registry. Dropping it takes the entry out; the machine itself goes on.
-#[must_use = "dropping it takes the machine out of the registry"]
+/// A machine's entry in a registry. Dropping it removes the entry; the machine itself goes on.
+#[must_use = "dropping it removes the machine from the registry"]
 #[derive(Debug)]
 pub struct Registration<'a> {
     registry: &'a Registry,
@@ -86,7 +87,7 @@ pub struct Registration<'a> {
 }
 
 impl Registration<'_> {
-    /// The name of the machine.
+    /// Returns the name of the machine.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -99,16 +100,16 @@ impl Drop for Registration<'_> {
     }
 }
 
-/// Lists the machine in [`dump_all`] under this name, until what it answers is dropped.
+/// Lists the machine in [`dump_all`] under this name, until the [`Registration`] is dropped.
 ///
-/// `machine` is a [`Machine`](crate::Machine), of which places, events and parents are dumped. For a
-/// [`Shared`](crate::Shared) one `machine.dump().states()` prints what the states look like, too. The states of a
+/// `machine` is a [`Machine`](crate::Machine); the dump then has the places, events and parents of its states. For a
+/// [`Shared`](crate::Shared) machine, `machine.dump().states()` prints the states themselves too. The states of a
 /// [`Local`](crate::Local) machine may be seen by its own thread only; there, print its
 /// [`dump`](crate::Machine::dump).
 ///
 /// # Errors
 ///
-/// [`NameTaken`].
+/// [`NameTaken`] if another machine has the name.
 ///
 /// ```
 /// use batchloop_std::{Capacity, Machine, Shared, dump_all, register};
@@ -135,10 +136,11 @@ pub fn register(
     REGISTRY.register(name, machine)
 }
 
-/// Every live state of every registered machine, as a tree by parent. Print it, or with feature `serde` serialise it.
+/// Returns every live state of every registered machine, as a tree by parent. Print it, or with feature `serde` serialise
+/// it.
 ///
 /// The system runs meanwhile: no worker is stopped, and each state is shown as it was when the dump came to it. A state
-/// that is printed itself is locked for that time, as by a hook.
+/// is locked while it is itself printed, as by a hook.
 pub fn dump_all() -> SystemDump {
     REGISTRY.dump()
 }

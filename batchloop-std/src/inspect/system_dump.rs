@@ -13,7 +13,7 @@ use serde::Serialize;
 pub struct SystemDump {
     /// The machines, in the order in which they were registered.
     pub machines: Vec<MachineDump>,
-    /// The states. Behind each come its children, one deeper; those whose parent is not here are at depth 0.
+    /// The states. Each is followed by its children, one deeper; those whose parent is not listed are at depth 0.
     pub states: Vec<StateDump>,
 }
 
@@ -47,13 +47,13 @@ pub struct StateDump {
     pub version: String,
     /// `waiting`, `active` or `in a batch`.
     pub standing: &'static str,
-    /// The point where it is and the scopes around it, from the inside out; nothing at the entrance.
+    /// The point where it is and the scopes around it, from the inside out; empty at the entrance.
     pub path: Vec<SiteDump>,
-    /// What was posted and not looked at yet, as in `readable+closed`.
+    /// The events that were posted and not taken yet, as in `readable+closed`.
     pub events: Option<String>,
     /// The state that started it.
     pub parent: Option<ParentDump>,
-    /// What it prints as, where that was asked for; `busy` while somebody works on it.
+    /// What it prints as, where that was asked for; `busy` if it was locked.
     pub state: Option<String>,
 }
 
@@ -85,7 +85,7 @@ pub struct ParentDump {
     pub slot: usize,
     /// The version of its slot, as `v` and a number.
     pub version: String,
-    /// Whether it lives: a child of one that has ended is an orphan.
+    /// Whether it lives; if not, its child is an orphan.
     pub is_live: bool,
 }
 

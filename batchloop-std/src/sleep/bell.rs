@@ -4,7 +4,7 @@ use batchloop_core::{Bell, ChangeCounter, Snapshot, Watch};
 
 use super::futex::{Futex, Ordering};
 
-/// A bell for threads that block in the kernel: each ring ends every wait that has begun.
+/// A bell for threads that block in the kernel: a ring ends every wait that has begun.
 ///
 /// The word counts the rings, and a waiter sleeps only while it has the value that it had before the waiter last
 /// looked for work. So a ring that comes before the wait makes the wait return at once.
@@ -14,7 +14,7 @@ pub struct BlockingBell {
 }
 
 impl BlockingBell {
-    /// A bell that has not been rung.
+    /// Makes a bell that has not been rung.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
         BlockingBell {
@@ -22,7 +22,7 @@ impl BlockingBell {
         }
     }
 
-    /// A bell that has not been rung.
+    /// Makes a bell that has not been rung.
     #[cfg(loom)]
     pub fn new() -> Self {
         BlockingBell {

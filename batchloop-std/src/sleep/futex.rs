@@ -1,4 +1,4 @@
-//! A word that threads sleep on, and what else is shared: the kernel's and the libraries', or the model checker's.
+//! A word that threads sleep on, and other shared types: the kernel's and the libraries', or the model checker's.
 
 use core::ops::Deref;
 #[cfg(not(loom))]
@@ -34,7 +34,7 @@ impl Futex {
         Futex(AtomicU32::new(value))
     }
 
-    /// Sleeps while the word has this value, until somebody wakes the sleepers. May return early.
+    /// Sleeps while the word has this value, until the sleepers are woken. May return early.
     pub(crate) fn wait(&self, value: u32) {
         // A signal, or another value, ends the wait with an error. The caller looks again either way.
         let _ = futex::wait(&self.0, futex::Flags::PRIVATE, value, None);

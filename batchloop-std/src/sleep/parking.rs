@@ -4,7 +4,7 @@ use batchloop_core::{Access, BellTaken, Idle, Machine, Progress, Watch};
 
 use super::{bell::BlockingBell, patience::Patience};
 
-/// An [`Idle`] that spins, then yields, then sleeps on a futex until the change counter moves. No time-out.
+/// An [`Idle`] that spins, then yields, then sleeps on a futex until the change counter moves. There is no time-out.
 #[derive(Debug)]
 pub struct Parking {
     bell: &'static BlockingBell,
@@ -12,7 +12,7 @@ pub struct Parking {
 }
 
 impl Parking {
-    /// Gives the machine a bell and sleeps on it. The bell lives as long as the program, as machines do.
+    /// Gives the machine a bell, and sleeps on that. The bell lives as long as the program, as machines do.
     ///
     /// # Errors
     ///
@@ -23,8 +23,8 @@ impl Parking {
         Ok(Self::with_bell(bell))
     }
 
-    /// Sleeps on a bell that the driver's workloads have already: for the second driver of a machine and further ones, and
-    /// for a driver of workloads that have a bell of their own; see
+    /// Sleeps on a bell that the driver's workloads already have: for the second and further drivers of a machine, and for a
+    /// driver of workloads that have a bell of their own; see
     /// [`Machine::set_bell_for`](crate::Machine::set_bell_for).
     ///
     /// Its [`idle`](Idle::idle) panics where one of the driver's workloads has another bell, or none.
@@ -35,7 +35,7 @@ impl Parking {
         }
     }
 
-    /// The bell, for further drivers of the same machine.
+    /// Returns the bell, for further drivers of the same machine.
     pub fn bell(&self) -> &'static BlockingBell {
         self.bell
     }

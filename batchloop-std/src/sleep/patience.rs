@@ -23,7 +23,7 @@ impl Patience {
         }
     }
 
-    /// Called after each turn. Answers whether to sleep now.
+    /// Called after each turn. Returns whether to sleep now.
     pub(crate) fn wait(&mut self, watch: &Watch, progress: Progress) -> bool {
         if progress == Progress::More || watch.has_moved() {
             self.backoff.reset();

@@ -1,4 +1,4 @@
-//! What workers did, and why they could not.
+//! What workers did, and why they failed.
 
 use std::{error, fmt, io, time::Duration};
 
@@ -12,14 +12,15 @@ pub(super) const PANICS: usize = 64;
 pub struct Report {
     /// Each worker; the most specialised come first.
     pub workers: Vec<WorkerReport>,
-    /// The first 64 panics of the entry point and of states that were dropped at the end, in order.
+    /// The first 64 panics of the entry point, of [callbacks](crate::Running::at_end) and of states that were dropped at the
+    /// end, in order.
     pub panics: Vec<Panic>,
-    /// How many there were in all.
+    /// How many panics there were in all.
     pub panicked: u64,
     /// How many states still lived at the end and were released.
     pub released: usize,
-    /// How many slots still have a state or are reserved for one: after [`Stop::Leave`](crate::Stop::Leave) all that were
-    /// left, and else those that a hook worked on when they were to be released.
+    /// How many slots still have a state or are reserved for one: after [`Stop::Leave`](crate::Stop::Leave) all that are
+    /// left, otherwise those that a hook worked on when they were to be released.
     pub left: usize,
 }
 
@@ -28,20 +29,20 @@ pub struct Report {
 pub struct WorkerReport {
     /// The name from its [`Role`](crate::Role).
     pub name: String,
-    /// What it served.
+    /// The workloads that it served.
     pub serves: Workloads,
     /// How many turns it ran.
     pub turns: u64,
     /// How often it slept in the kernel.
     pub sleeps: u64,
-    /// What it had of a processor, spinning included.
+    /// The processor time that it used, spinning included.
     pub worked: Duration,
-    /// From its first turn to its last.
+    /// The time from its first turn to its last.
     pub lived: Duration,
 }
 
 impl WorkerReport {
-    /// The part of its life, from 0 to 1, that it had a processor.
+    /// Returns the part of its life, from 0 to 1, during which it had a processor.
     pub fn busy(&self) -> f64 {
         let lived = self.lived.as_secs_f64();
         if lived > 0.0 {
@@ -52,25 +53,24 @@ impl WorkerReport {
     }
 }
 
-/// A panic of the entry point, most often in a closure, or of a state that was dropped.
+/// A panic of the entry point (most often in a closure), of a callback, or of a state that was dropped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Panic {
     /// The name of the worker; for a state that was released at the end, that of the thread that called
     /// [`Workers::run`](crate::Workers::run).
     pub worker: String,
-    /// What it said.
+    /// Its message.
     pub message: String,
 }
 
-/// Why [`Workers::run`](crate::Workers::run) failed. The workers have ended, and no state has been released for that.
+/// Why [`Workers::run`](crate::Workers::run) failed. The workers have ended, and no state has been released.
 #[derive(Debug)]
 pub enum RunError {
     /// No worker serves [`Workload::IO`](crate::Workload::IO), so nothing would find new states.
     NoIoWorker,
     /// There are no workers.
     NoWorkers,
-    /// A worker is to serve workloads whose change counters have other bells: it would sleep through their
-    /// changes.
+    /// A worker is to serve workloads whose change counters have other bells: it would sleep through their changes.
     OtherBell {
         /// The name from its [`Role`](crate::Role).
         worker: String,
@@ -81,9 +81,9 @@ pub enum RunError {
     Drivers(DriversTaken),
     /// A thread cannot be spawned: the operating system refuses, or its name contains a NUL character.
     Thread(io::Error),
-    /// A worker cannot be kept on the core that its role names.
+    /// A worker cannot be pinned to the core that its role names.
     Pin(io::Error),
-    /// The entry point made a mistake.
+    /// A turn returned a fault.
     Fault(Fault),
     /// The entry point or a state that was dropped panicked, and [`OnPanic::Stop`](crate::OnPanic::Stop) is set.
     Panicked(Panic),

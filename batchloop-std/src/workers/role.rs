@@ -2,7 +2,7 @@
 
 use batchloop_core::Workloads;
 
-/// What a worker is to be.
+/// What a worker is called, what it serves, and where it runs.
 #[derive(Clone, Debug)]
 pub struct Role {
     pub(super) name: String,
@@ -11,7 +11,7 @@ pub struct Role {
 }
 
 impl Role {
-    /// A worker of this name that serves these workloads.
+    /// Makes the role of a worker of this name that serves these workloads.
     pub fn new(name: impl Into<String>, serves: impl Into<Workloads>) -> Self {
         Role {
             name: name.into(),

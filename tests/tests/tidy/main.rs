@@ -2,6 +2,7 @@
 
 mod imports;
 mod lexer;
+mod words;
 
 use std::{
     collections::BTreeSet,
@@ -521,6 +522,23 @@ fn imports_run_down_and_never_in_a_circle() {
         complaints.retain(|complaint| !complaint.starts_with(known));
         if complaints.len() == before {
             complaints.push(format!("is not wrong any more: {known}"));
+        }
+    }
+    assert_tidy(complaints);
+}
+
+/// Whose documentation and messages do without the words that are refused.
+const PLAIN: [&str; 2] = ["batchloop-std/", "xtask/"];
+
+#[test]
+fn documentation_and_messages_are_in_plain_words() {
+    let mut complaints = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let path = &source.path;
+        if PLAIN.iter().any(|start| path.starts_with(start)) {
+            let text = source.lines().join("\n");
+            let found = words::refused(&text).into_iter();
+            complaints.extend(found.map(|found| format!("{path}:{found}")));
         }
     }
     assert_tidy(complaints);
