@@ -33,6 +33,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `examples/hotline.rs` is a whole program: a walk through a tree of menus that calls itself, and functions at the leaves,
+//! some of which wait.
+//!
 //! # Why it is sound
 //!
 //! The thread-local storage holds a [`Position`], which is plain data: a place in the trie, and the turn and machine that

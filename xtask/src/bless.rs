@@ -3,7 +3,10 @@
 use crate::{arguments::Bless, boards, line::Line, places::Places};
 
 /// The tests that compare what is printed with a file, and write the file where `BLESS` is set.
-const GOLDEN: [&str; 1] = ["cargo test --package batchloop-targets --test host"];
+const GOLDEN: [&str; 2] = [
+    "cargo test --package batchloop-targets --test host",
+    "cargo test --package batchloop-tests --test hotline",
+];
 
 /// The test of what must not compile.
 const COMPILE_FAIL: &str = "cargo test --package batchloop-tests --test compile_fail";
