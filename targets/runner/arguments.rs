@@ -11,9 +11,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn usage() -> String {
     let mut text = String::from(
-        "usage: targets/test [--overwrite] [TARGET…]\n\n\
-         Runs the targets' programs in QEMU and compares what they print with targets/expected.\n\
-         --overwrite writes what they print there instead. Without a TARGET it runs all of them:\n",
+        "usage: cargo xtask boards [TARGET…]\n\n\
+         Runs the targets' programs in QEMU and compares what they print with targets/expected;\n\
+         `cargo xtask bless boards [TARGET…]` writes what they print there instead. Without a TARGET\n\
+         it runs all of them:\n",
     );
     for target in Target::all() {
         text.push_str(&format!("\n  {:<14} {}", target.name(), target.describe()));

@@ -1,4 +1,4 @@
-//! `targets/test`: builds what the targets run, runs it in QEMU, and compares what it prints with `targets/expected`.
+//! `cargo xtask boards`: builds what the targets run, runs it in QEMU, and compares what it prints with `targets/expected`.
 
 mod arguments;
 mod board;

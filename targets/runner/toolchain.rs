@@ -54,7 +54,7 @@ impl Toolchain {
             format!(
                 "no compiler here can build for {triple}.\n\
                  With rustup: `rustup target add {triple}`.\n\
-                 On Debian: `targets/setup`, which installs a compiler with the source of its library."
+                 On Debian: `cargo xtask boards setup`, which installs a compiler with the source of its library."
             )
         })
     }
