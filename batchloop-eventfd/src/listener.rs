@@ -18,7 +18,10 @@ use crate::{multiplexer::Multiplexer, producer::Producer, registry::Registry, st
 const BACKLOG: i32 = 4096;
 
 /// How many clients one turn accepts at most, so that those who are there have their turns too.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = match cfg!(test) {
+    false => 256,
+    true => 4,
+};
 
 /// How soon accepting is tried again where the system has no descriptor left and no client of ours leaves.
 const RETRY: Duration = Duration::from_secs(1);
@@ -221,3 +224,6 @@ fn is_the_clients(error: Errno) -> bool {
             | Errno::PERM
     )
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -768,3 +768,44 @@ fn all_that_waits_have_brought_is_counted() {
     assert_eq!(all.delivered, 4);
     assert_eq!(fixture.multiplexer.total(), all);
 }
+
+/// More than one system call reports, and no edge comes for the rest.
+fn many_descriptors(make: fn() -> io::Result<Multiplexer>) {
+    const MANY: usize = 3 * EVENTS_AT_ONCE;
+    let machine: Machine<State> = Machine::heap(Capacity::slots(MANY));
+    let mut multiplexer = make().unwrap();
+    let registry = multiplexer.add(machine).unwrap();
+    let mut driver = machine.driver().unwrap();
+    let peers: Vec<_> = (0..MANY)
+        .map(|_| {
+            let (socket, peer) = UnixStream::pair().unwrap();
+            let slot = machine.reserve().unwrap();
+            registry.add(&socket, slot.handle().token()).unwrap();
+            slot.commit(State {
+                socket,
+                runs: 0,
+                seen: Events::NONE,
+            });
+            peer
+        })
+        .collect();
+    let mut seen = 0;
+    while seen < MANY {
+        while driver.turn(entry).unwrap() == Progress::More {}
+        let patience = Instant::now() + Duration::from_secs(20);
+        let polled = multiplexer.poll(&[driver.watch()], Some(patience)).unwrap();
+        assert!(polled.delivered > 0, "{seen} of {MANY} are told");
+        assert!(polled.delivered <= EVENTS_AT_ONCE);
+        seen += polled.delivered;
+    }
+    drop(peers);
+}
+
+#[test]
+fn more_descriptors_than_one_wait_reports_are_told_one_wait_after_the_other() {
+    many_descriptors(Multiplexer::new);
+    #[cfg(feature = "uring")]
+    if std::env::var_os("BATCHLOOP_WITHOUT_URING").is_none() {
+        many_descriptors(Multiplexer::with_uring);
+    }
+}
