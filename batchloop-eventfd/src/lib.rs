@@ -204,10 +204,13 @@ mod deadlines;
 mod epoll;
 mod event_fd;
 mod gathering;
+mod gone;
 mod listener;
+mod mark;
 mod multiplexer;
 mod polled;
 mod producer;
+mod received;
 mod registry;
 #[cfg_attr(
     not(all(
@@ -227,6 +230,7 @@ pub use listener::{Accepted, Listener};
 pub use multiplexer::Multiplexer;
 pub use polled::Polled;
 pub use producer::Producer;
+pub use received::Received;
 pub use registry::Registry;
 pub use signals::{Shutdown, Signals};
-pub use stream::{Posted, Received, Stream};
+pub use stream::{Posted, Stream};

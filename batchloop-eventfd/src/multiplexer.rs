@@ -22,9 +22,10 @@ use crate::{
     epoll::{Wait, translate, wait},
     event_fd::EventFd,
     gathering::Gathering,
+    mark::Mark,
     polled::Polled,
     producer::{Producer, Producers},
-    registry::{Mark, Registry},
+    registry::Registry,
     ring::Ring,
 };
 

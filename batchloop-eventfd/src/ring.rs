@@ -13,7 +13,7 @@
 //!
 //! A stream that is dropped meanwhile frees its state's slot at once: the connection stays behind until its operations
 //! have ended, and is named in them by its place and generation. One that goes elsewhere is let go of in the same way:
-//! see `succession`.
+//! see `past`.
 //!
 //! All that epoll waits for, it still does: the ring waits for the epoll instance.
 //!
@@ -38,8 +38,10 @@ mod buffers;
 mod connection;
 mod connections;
 mod multishot;
+mod name;
 mod operations;
-mod succession;
+mod past;
+mod successor;
 
 use std::{
     io, mem,
@@ -61,7 +63,7 @@ use connection::Arrival;
 pub(crate) use connections::Shared;
 use connections::{Connections, News};
 use operations::{Completion, Entered, Kind, Operations};
-pub(crate) use succession::Past;
+pub(crate) use past::Past;
 
 /// What has been completed, beside what states should know.
 struct Collected {

@@ -16,20 +16,10 @@ use rustix::{
 use crate::{
     epoll::{interest, urgent},
     event_fd::EventFd,
-    registry::Mark,
+    mark::Mark,
+    received::Received,
     ring::{Attached, Past, Shared},
 };
-
-/// What a look at a stream brought.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Received {
-    /// So many bytes.
-    Bytes(usize),
-    /// Nothing now: an edge will tell.
-    Nothing,
-    /// The other side has ended its sending.
-    End,
-}
 
 /// A non-blocking stream socket, and what is known of its readiness between two edges.
 ///

@@ -10,7 +10,7 @@ use batchloop_core::Events;
 
 #[cfg(feature = "uring")]
 use crate::bell::OneRing;
-use crate::{epoll::Wait, event_fd::EventFd, registry::Mark, stream::Received};
+use crate::{epoll::Wait, event_fd::EventFd, mark::Mark, received::Received};
 
 #[derive(Debug)]
 pub(crate) enum Ring {}

@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use rustix::io::Errno;
@@ -11,13 +11,11 @@ use rustix::io::Errno;
 use super::{
     buffers::Buffers,
     connection::Connection,
-    connections::{Name, Shared},
-    succession::{Directions, Successor},
+    connections::Shared,
+    name::Name,
+    successor::{Directions, Inherit, Successor},
 };
-use crate::{
-    registry::{Mark, gone},
-    stream::Received,
-};
+use crate::{gone::gone, mark::Mark, received::Received};
 
 /// A stream's end of a connection.
 pub(crate) struct Attached {
@@ -47,12 +45,9 @@ impl Attached {
         })
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    pub(super) fn name(&self) -> Name {
-        self.name
+    pub(super) fn as_successor(&self) -> Successor {
+        let connections: Weak<dyn Inherit> = Arc::<Shared>::downgrade(&self.shared);
+        Successor::Ring(connections, self.name)
     }
 
     pub(crate) fn descriptor(&self) -> Arc<OwnedFd> {

@@ -16,9 +16,9 @@ use rustix::{
 
 use super::{
     buffers::{Buffers, Lent},
-    succession::{Directions, Successor},
+    successor::{Directions, Successor},
 };
-use crate::{registry::Mark, stream::Received};
+use crate::{mark::Mark, received::Received};
 
 /// How many bytes wait here for the kernel to send them.
 const UNSENT: usize = 64 * 1024;

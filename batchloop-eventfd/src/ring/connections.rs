@@ -13,37 +13,13 @@ use rustix::io::Errno;
 use super::{
     buffers::Buffers,
     connection::{Arrival, Connection, Manner, Operation},
-    succession::{Directions, Successor},
+    name::Name,
+    successor::{Directions, Inherit, Successor},
 };
-use crate::{
-    bell::OneRing,
-    event_fd::EventFd,
-    registry::{Mark, gone},
-};
+use crate::{bell::OneRing, event_fd::EventFd, gone::gone, mark::Mark};
 
 /// How many there may be: a name has 24 bits for it.
 const LIMIT: usize = 1 << 24;
-
-/// What a completion is of: a connection in its place, for the kernel to carry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Name {
-    place: u32,
-    generation: u32,
-}
-
-impl Name {
-    /// In the low 56 bits.
-    pub(crate) fn to_bits(self) -> u64 {
-        u64::from(self.place) << 32 | u64::from(self.generation)
-    }
-
-    pub(crate) fn from_bits(bits: u64) -> Self {
-        Name {
-            place: (bits >> 32) as u32 & 0xff_ffff,
-            generation: bits as u32,
-        }
-    }
-}
 
 /// Where a connection may be.
 #[derive(Default)]
@@ -81,17 +57,14 @@ impl Table {
         let at = &mut self.places[place as usize];
         at.connection = Some(connection);
         let generation = at.generation;
-        Ok(Name { place, generation })
+        Ok(Name::new(place, generation))
     }
 
     /// All of them.
     fn names(&self) -> Vec<Name> {
         let places = (0..).zip(&self.places);
         let taken = places.filter(|(_, place)| place.connection.is_some());
-        let names = taken.map(|(number, place)| Name {
-            place: number,
-            generation: place.generation,
-        });
+        let names = taken.map(|(number, place)| Name::new(number, place.generation));
         names.collect()
     }
 
@@ -374,11 +347,6 @@ impl Shared {
         answer
     }
 
-    /// The ring before has let go of a connection, in these directions.
-    pub(crate) fn inherit(&self, name: Name, directions: Directions, broken: Option<Errno>) {
-        self.work(|connections| connections.inherit(name, directions, broken));
-    }
-
     /// Whether a descriptor belongs to an attached stream.
     pub(crate) fn has(&self, fd: BorrowedFd<'_>) -> bool {
         self.lock().by_fd.contains_key(&fd.as_raw_fd())
@@ -387,6 +355,12 @@ impl Shared {
     /// Takes an attached connection from its stream. Returns whether there is such a one.
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> bool {
         self.work(|connections| connections.remove(fd.as_raw_fd()))
+    }
+}
+
+impl Inherit for Shared {
+    fn inherit(&self, name: Name, released: Directions, broken: Option<Errno>) {
+        self.work(|connections| connections.inherit(name, released, broken));
     }
 }
 

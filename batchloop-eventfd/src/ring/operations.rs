@@ -20,7 +20,7 @@ use rustix::{
 use super::{
     buffers::{self, Buffers},
     connection::{Manner, Operation, Watched},
-    connections::Name,
+    name::Name,
 };
 use crate::epoll::Wait;
 

@@ -4,59 +4,10 @@
 //! anything else. It also sends what it has been given. As soon as it is through with one direction, it tells the
 //! successor, which leaves that direction alone until then: so bytes come and go in order.
 
-use std::{
-    io,
-    sync::{Arc, Weak},
-};
+use std::{io, sync::Arc};
 
-use batchloop_core::Bell;
-use rustix::io::Errno;
-
-use super::{
-    attached::Attached,
-    connections::{Name, Shared},
-};
-use crate::{event_fd::EventFd, stream::Received};
-
-/// Directions of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Directions {
-    pub(crate) receiving: bool,
-    pub(crate) sending: bool,
-}
-
-impl Directions {
-    pub(crate) const NONE: Directions = Directions {
-        receiving: false,
-        sending: false,
-    };
-    pub(crate) const BOTH: Directions = Directions {
-        receiving: true,
-        sending: true,
-    };
-}
-
-/// What is told that a ring has let go of a connection.
-#[derive(Clone, Debug)]
-pub(crate) enum Successor {
-    /// A connection of another ring, or another one of the same.
-    Ring(Weak<Shared>, Name),
-    /// A state whose stream is registered with epoll. Ringing posts readiness to it.
-    Epoll(Arc<EventFd>),
-}
-
-impl Successor {
-    pub(crate) fn tell(self, released: Directions, broken: Option<Errno>) {
-        match self {
-            Successor::Ring(shared, name) => {
-                if let Some(shared) = shared.upgrade() {
-                    shared.inherit(name, released, broken);
-                }
-            }
-            Successor::Epoll(herald) => herald.ring(),
-        }
-    }
-}
+use super::{attached::Attached, successor::Successor};
+use crate::{event_fd::EventFd, received::Received};
 
 /// Rings in which a stream's connection has been, and which are not through with it. The last one is the latest.
 #[derive(Debug, Default)]
@@ -83,8 +34,7 @@ impl Past {
 
     /// The connection's new ring is told when it may begin.
     pub(crate) fn lead_to_ring(&self, next: &Attached) -> io::Result<()> {
-        let successor = || Successor::Ring(Arc::downgrade(next.shared()), next.name());
-        self.lead_to(successor)
+        self.lead_to(|| next.as_successor())
     }
 
     /// The connection's new state is told when it may begin, and what there is to be taken from here.
