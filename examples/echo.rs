@@ -77,7 +77,7 @@ impl Server {
                 Ok(Received::End) | Err(_) => return Step::Next,
             }
         }
-        // There may be more, and nobody else would say so: edges are reported once.
+        // There may be more, and nothing else would say so: edges are reported once.
         Step::Again
     }
 
@@ -124,7 +124,7 @@ impl Server {
             multiplexer.poll(&[driver.watch()], deadline)?;
             if self.shutdown.begins() {
                 self.listener.stop();
-                // Those who wait for their client to say something must look again.
+                // States that wait for their client to say something must look again.
                 for client in machine.handles() {
                     let _ = machine.wake(client);
                 }

@@ -5,7 +5,7 @@
 //! cargo run --release --example hosted -- 127.0.0.1:0 --clients 100 --rounds 1000
 //! ```
 //!
-//! The server sends back whatever its clients send, and lets nobody stay who says nothing for `--idle` seconds (60), or
+//! The server sends back whatever its clients send, and lets no client stay that says nothing for `--idle` seconds (60), or
 //! does not read. `--clients` tasks (4) of the same runtime are clients of it, for `--rounds` round trips each (1000);
 //! when they are through, one line says so, and the server goes on. All of it is one thread. SIGINT or SIGTERM, for
 //! which other tasks wait, ends it with a summary. SIGUSR1 prints every client of the server.
@@ -88,7 +88,7 @@ async fn host(
     let bell = listen_to(&multiplexer)?;
     while !ends.get() {
         driver.turn(|cx| entry(cx, server))?;
-        // The time from before all is collected: whoever has said something in time is not late.
+        // The time from before all is collected: a client that has said something in time is not late.
         let now = Instant::now();
         let is_settled = multiplexer.settle(&[driver.watch()])?;
         let late = server.deadlines.expire(now, &machine);
@@ -106,7 +106,7 @@ async fn host(
 /// The multiplexer's descriptor among tokio's own.
 #[allow(
     deprecated,
-    reason = "the other constructor asks for a promise that nobody closes the descriptor; this one is owned"
+    reason = "the other constructor asks for a promise that the descriptor stays open; this one is owned"
 )]
 fn listen_to(multiplexer: &Multiplexer) -> io::Result<AsyncFd<OwnedFd>> {
     let bell = multiplexer.as_fd().try_clone_to_owned()?;
@@ -141,7 +141,7 @@ impl Server {
                 Ok(Received::Nothing | Received::End) | Err(_) => return Step::Release,
             }
         }
-        // There may be more, and nobody else would say so: edges are reported once.
+        // There may be more, and nothing else would say so: edges are reported once.
         Step::Again
     }
 

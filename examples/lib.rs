@@ -111,8 +111,8 @@ pub fn print(line: impl Display) -> Result<(), String> {
     writeln!(io::stdout(), "{line}").map_err(|error| format!("standard output: {error}"))
 }
 
-/// How a program ends: with 0, or with 2 after it has said what was wrong. What was noted is out by then, unless nobody
-/// reads it.
+/// How a program ends: with 0, or with 2 after it has said what was wrong. What was noted is out by then, unless it is
+/// not read.
 pub fn finish(program: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -125,8 +125,8 @@ pub fn finish(program: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     code
 }
 
-/// Prints on standard error what the whole system is doing, whenever SIGUSR1 comes. Nobody waits for it, whether
-/// somebody reads there or not; those asked for while one waits are that one.
+/// Prints on standard error what the whole system is doing, whenever SIGUSR1 comes. Nothing waits for it, whether it is
+/// read there or not; those asked for while one waits are that one.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a program says on standard error, without ever waiting for whoever reads it.
+//! What a program says on standard error, without ever waiting for its reader.
 //!
 //! A pipe that is not read is full at some time, and then a write waits, with the lock of standard error held: the next
 //! note of the loop would wait too, and with it all clients. So one thread alone writes here, without that lock, and
@@ -19,13 +19,13 @@ use rustix::{
     io::{Errno, retry_on_intr},
 };
 
-/// How many bytes of notes wait at most while nobody reads. More are lost.
+/// How many bytes of notes wait at most while they are not read. More are lost.
 const ROOM: usize = 64 * 1024;
 
 /// A pipe that has room has room for so much at once.
 const PIECE: usize = 4096;
 
-/// How long nobody reads until that is a stall.
+/// How long nothing is read until that is a stall.
 const STALL: Duration = Duration::from_secs(1);
 
 /// After how many stalls the end of the program waits no longer.
@@ -63,7 +63,7 @@ enum Item {
 
 /// Says one line on standard error, at once or when there is room, and goes on.
 ///
-/// While nobody reads, 64 KiB wait. What does not fit is lost, and where it would have been, a line says how much.
+/// While nothing is read, 64 KiB wait. What does not fit is lost, and where it would have been, a line says how much.
 pub fn note(program: &str, text: &str) {
     say(format!("{program}: {}\n", text.replace('\n', "\\n")));
 }
@@ -78,7 +78,7 @@ pub(crate) fn say_dump() {
     NOTES.add_dump();
 }
 
-/// Waits until everything that was said is out, as long as somebody reads it; for the end of the program.
+/// Waits until everything that was said is out, as long as it is read; for the end of the program.
 ///
 /// An output that takes nothing for two seconds, or not all in ten, loses the rest.
 pub fn flush_notes() {
@@ -121,7 +121,7 @@ impl Notes {
         self.begin(queue);
     }
 
-    /// Sees to it that somebody writes.
+    /// Sees to it that a thread writes.
     fn begin(&'static self, mut queue: MutexGuard<'_, Queue>) {
         if !queue.has_writer {
             let writer = thread::Builder::new().name("notes".into());
@@ -142,7 +142,7 @@ impl Notes {
             output,
         };
         loop {
-            // It may be that nobody can hear it there.
+            // It may be that it cannot be heard there.
             let _ = match self.next() {
                 Item::Text(text) => output.write_all(text.as_bytes()),
                 Item::Dump => {
@@ -201,7 +201,7 @@ impl Queue {
     /// There is always room for that: it comes only behind notes that have filled it.
     fn say_what_was_lost(&mut self) {
         if self.lost > 0 {
-            let lost = format!("notes lost here, which nobody read: {}\n", self.lost);
+            let lost = format!("notes lost here, which were not read: {}\n", self.lost);
             self.lost = 0;
             self.bytes += lost.len();
             self.items.push_back(Item::Text(lost));
@@ -309,7 +309,7 @@ mod tests {
         (notes, reader, full)
     }
 
-    const LOST: &str = "notes lost here, which nobody read: 10\n";
+    const LOST: &str = "notes lost here, which were not read: 10\n";
 
     fn line(number: usize) -> String {
         format!("{number:99}\n")

@@ -2,7 +2,7 @@
 //!
 //! Each phase does what can be done now and says `Step::Next` when it is through, or `Step::Wait`
 //! when the socket has to become ready first. A call that has failed passes through the phases
-//! that are left, so that whoever made the batch gets all of its calls back.
+//! that are left, so that the caller gets all calls of its batch back.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -64,7 +64,7 @@ pub(crate) enum Failure {
     Refused,
     Reset,
     TimedOut,
-    /// Nobody listens at the port, and it was the local one by chance.
+    /// Nothing listens at the port, and it was the local one by chance.
     Itself,
     NoPort,
     NameTooLong,

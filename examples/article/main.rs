@@ -201,7 +201,7 @@ fn outcome() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Whoever has read enough of the results, as `head` does, wants no complaint.
+            // A reader that has had enough of the results, as `head`, wants no complaint.
             let enough = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
             if !error.downcast_ref().is_some_and(enough) {
                 note("article", &error.to_string());

@@ -80,7 +80,7 @@ impl Queue {
     }
 }
 
-/// Sends the lines that are not blank, until the end or until nobody listens.
+/// Sends the lines that are not blank, until the end or until nothing listens.
 fn read_lines(input: &mut impl BufRead, lines: &Sender<io::Result<Vec<u8>>>) {
     loop {
         let line = match read_line(input) {

@@ -143,7 +143,7 @@ impl Drop for Report {
 }
 
 impl Progress {
-    /// Nobody waits for it, unless result lines go the same way: then it comes in their order, or they wait too.
+    /// Nothing waits for it, unless result lines go the same way: then it comes in their order, or they wait too.
     fn say(&self, text: &str) {
         match self.shared {
             // Its absence is no reason to stop.

@@ -1,4 +1,4 @@
-//! Answers: their heads, and what of a file follows.
+//! The answers: their heads, and what of a file follows.
 
 use std::{
     fmt,
@@ -102,7 +102,7 @@ impl Answer {
         }
     }
 
-    /// So much of what `fill` gave has been sent. What has not is read anew: nobody keeps it meanwhile.
+    /// So much of what `fill` gave has been sent. What has not is read anew: it is not kept meanwhile.
     pub(crate) fn sent(&mut self, bytes: usize) {
         let of_head = bytes.min(self.head.len() - self.sent);
         self.sent += of_head;

@@ -1,4 +1,4 @@
-//! The body of a request, which nobody wants: only where it ends matters.
+//! The body of a request, which is not wanted: only where it ends matters.
 
 use crate::status::Status;
 

@@ -183,7 +183,7 @@ impl Server {
                     is_empty = true;
                     break;
                 }
-                // Whoever has not said it all gets no answer.
+                // A client that has not said it all gets no answer.
                 Ok(Received::End) | Err(_) => return Step::Release,
             }
         }
@@ -280,7 +280,7 @@ impl Server {
         Step::Again
     }
 
-    /// Ends the sending. Whoever closed now would take back what the client has not read yet, if there is more from it.
+    /// Ends the sending. To close now would take back what the client has not read yet, if there is more from it.
     fn say_farewell(&mut self, client: &mut Client, me: Me<Client>) {
         // If it has gone already, the next look tells.
         let _ = client.stream.end();
@@ -349,7 +349,7 @@ impl Server {
             multiplexer.poll(&[driver.watch()], deadline)?;
             if self.shutdown.begins() {
                 self.listener.stop();
-                // Those who wait for their client to say something must look again.
+                // States that wait for their client to say something must look again.
                 for client in machine.handles() {
                     let _ = machine.wake(client);
                 }

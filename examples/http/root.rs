@@ -101,7 +101,7 @@ impl Root {
 /// For directories on the way.
 const BRANCH: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
-/// For what is at the end: opening must not wait, even for a pipe that nobody writes to.
+/// For what is at the end: opening must not wait, even for a pipe that is never written to.
 const LEAF: OFlags = OFlags::NONBLOCK
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);

@@ -12,7 +12,7 @@ use crate::{
     request::Request,
 };
 
-/// Answers of which more than this is left are kept where they are, and not copied.
+/// An answer of which more than this is left is kept where it is, and not copied.
 const COPIED: usize = 16 * 1024;
 
 /// What a ring has of the answers to a client that does not read: what it sends, and as much that comes next.
@@ -33,7 +33,7 @@ pub(crate) struct Client {
     pub(crate) whole: usize,
     /// Whether there may be a whole request in `input`.
     pub(crate) has_more: bool,
-    /// Answers that could not be sent yet.
+    /// The answers that could not be sent yet.
     owed: Vec<u8>,
     sent: usize,
     /// What those cost that are being sent, beside the kernel's memory.

@@ -215,7 +215,7 @@ impl Database {
 }
 
 /// Whether a request that is none is part of one of HTTP, which a browser may have been led to send here. What follows it
-/// was written by somebody else than its sender.
+/// was not written by its sender.
 fn is_foreign(words: Words<'_>) -> bool {
     let name = words.get(0);
     let is_header = name

@@ -33,7 +33,7 @@
 //! its memory is given back.
 //!
 //! Where many clients keep it busy, it lets requests come together for `--pause` microseconds (60; 0 for never) before it
-//! would sleep. SIGINT or SIGTERM ends it: no client is accepted any more, and those who are there get their last answers.
+//! would sleep. SIGINT or SIGTERM ends it: no client is accepted any more, and those that are there get their last answers.
 //!
 //! # HTTP
 //!
@@ -178,11 +178,11 @@ impl Server {
                 break;
             }
         }
-        // There may be more, and nobody else would say so.
+        // There may be more, and nothing else would say so.
         Step::Again
     }
 
-    /// Answers what is there, or else receives more. Nothing is received while answers wait.
+    /// Works on what is there, or else receives more. Nothing is received while answers wait.
     fn step(&mut self, client: &mut Client) -> io::Result<Received> {
         if !client.settle()? {
             return Ok(Received::Nothing);
@@ -209,7 +209,7 @@ impl Server {
         received
     }
 
-    /// Answers what has just come, together with what came before.
+    /// Works on what has just come, together with what came before.
     fn take(&mut self, client: &mut Client, bytes: &[u8]) -> io::Result<()> {
         if client.input.is_empty() {
             let mut done = self.answer_all(client, bytes)?;
@@ -292,7 +292,7 @@ impl Server {
         let words = client.request.words(bytes);
         let outcome = self.database.run(words, &mut self.replies, &mut client.job);
         if outcome == Outcome::IsForeign {
-            let text = "it speaks HTTP; somebody may have led a browser here";
+            let text = "it speaks HTTP; a browser may have been led here";
             self.complaints.say(&client.stream, text);
         }
         outcome
@@ -335,7 +335,7 @@ impl Server {
             multiplexer.poll(&[driver.watch()], self.deadline())?;
             if self.shutdown.begins() {
                 self.listener.stop();
-                // Those who wait for their client to ask something must look again.
+                // States that wait for their client to ask something must look again.
                 for client in machine.handles() {
                     let _ = machine.wake(client);
                 }

@@ -1,4 +1,4 @@
-//! Commands whose work grows with what is stored, or with their words. They do a part of it in each turn, so that nobody else
+//! Commands whose work grows with what is stored, or with their words. They do a part of it in each turn, so that no other client
 //! waits for the whole.
 
 use std::mem;
@@ -230,7 +230,7 @@ impl Call<'_> {
         self.later(Job::Keys(scan))
     }
 
-    /// Answers those that match of the keys at hand. Returns false if there was no time for all.
+    /// Sends those of the keys at hand that match. Returns false if there was no time for all.
     fn look_at_keys(&mut self, scan: &mut Scan) -> Result<bool, Refusal> {
         while let Some(key) = scan.keys.last() {
             let work = &mut self.database.store.work;

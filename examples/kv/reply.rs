@@ -1,11 +1,11 @@
-//! Answers, as RESP2 writes them.
+//! The answers, as RESP2 writes them.
 
 use std::io::Write;
 
 /// How much longer the number of an array or a bulk string makes it, with the line ends.
 pub(crate) const FRAME: usize = 32;
 
-/// Answers in the order of their requests, until they are sent.
+/// The answers in the order of their requests, until they are sent.
 #[derive(Default)]
 pub(crate) struct Replies {
     pub(crate) bytes: Vec<u8>,

@@ -82,7 +82,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Its words, for whoever has the same bytes as [`parse`](Self::parse).
+    /// Its words, for a caller that has the same bytes as [`parse`](Self::parse).
     pub(crate) fn words<'r>(&'r self, bytes: &'r [u8]) -> Words<'r> {
         Words {
             bytes: self.line.as_deref().unwrap_or(bytes),
@@ -158,7 +158,7 @@ impl Request {
             return Ok(false);
         };
         let end = start + length;
-        // What stands in place of the line's end is nobody's business, as with Redis.
+        // What stands in place of the line's end does not matter, as with Redis.
         if bytes.len() < end + 2 {
             self.least = end + 2;
             return Ok(false);
@@ -368,7 +368,7 @@ pub(crate) fn integer(digits: &[u8]) -> Option<i64> {
     }
 }
 
-/// Takes one word of a line, with quotes and what they may contain. Answers the rest; none if the quotes are wrong.
+/// Takes one word of a line, with quotes and what they may contain. Returns the rest; none if the quotes are wrong.
 fn unquote<'l>(mut rest: &'l [u8], word: &mut Vec<u8>) -> Option<&'l [u8]> {
     let mut quote = None;
     loop {

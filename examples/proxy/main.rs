@@ -195,7 +195,7 @@ impl Proxy {
         }
     }
 
-    /// A client goes when its upstream has gone: so a pair has one deadline, and nobody is left behind.
+    /// A client goes when its upstream has gone: so a pair has one deadline, and neither is left behind.
     fn serve(&mut self, client: &mut Side, me: Me<Side>) -> Step {
         if !me.take(Events::DEADLINE).is_empty() && self.is_idle(client, me) {
             self.timed_out += 1;

@@ -67,7 +67,7 @@ impl Side {
         self.receiving == Direction::Ended && self.sending != Direction::Open
     }
 
-    /// Lets the stream end in a reset, so that nobody takes what was sent for the whole.
+    /// Lets the stream end in a reset, so that what was sent is not taken for the whole.
     pub(crate) fn reset(&self) {
         // Where it has ended already, there is nothing to reset.
         let _ = set_socket_linger(&self.stream, Some(Duration::ZERO));
@@ -134,7 +134,7 @@ impl Side {
                     peer.take(&room[..received]);
                 }
                 Received::Nothing => return Ok(false),
-                // Whoever asks after a reset is told of an end that is none.
+                // To ask after a reset is to be told of an end that is none.
                 Received::End if self.sending == Direction::Broken => return Ok(false),
                 Received::End => {
                     self.receiving = Direction::Ended;

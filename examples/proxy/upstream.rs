@@ -85,7 +85,7 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
-    /// Whether it is a matter of this machine or its network, of which whoever runs the proxy should know, and not of the
+    /// Whether it is a matter of this machine or its network, of which the proxy's operator should know, and not of the
     /// upstream alone.
     pub(crate) fn is_noteworthy(self) -> bool {
         !matches!(
@@ -136,7 +136,7 @@ fn has_arrived(socket: BorrowedFd<'_>) -> bool {
     recv(socket, &mut [0], RecvFlags::PEEK).is_ok_and(|(_, bytes)| bytes > 0)
 }
 
-/// Whether a connection to an address comes to whoever listens at `own`.
+/// Whether a connection to an address comes to the listener at `own`.
 fn leads_to(own: &SocketAddr, to: &SocketAddr) -> bool {
     if own.port() != to.port() {
         return false;
@@ -172,7 +172,7 @@ impl Upstream {
         let mut is_itself = false;
         for address in found {
             if address.port() == 0 {
-                return Err(wrong(&"nobody can listen at port 0"));
+                return Err(wrong(&"nothing can listen at port 0"));
             }
             is_itself |= leads_to(&own, &address);
             // Each has a share of the time, and one.

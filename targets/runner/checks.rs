@@ -86,7 +86,7 @@ pub(crate) fn run(places: &Places, board: &'static Board, overwrite: bool) -> Ve
     outcomes
 }
 
-/// Builds the programs of a package; answers the compiler's version.
+/// Builds the programs of a package; returns the compiler's version.
 fn build(places: &Places, board: &Board, package: &str, profile: &str) -> Result<String, String> {
     let toolchain = Toolchain::find(board.triple)?;
     let mut cargo = toolchain.cargo(board.triple, &["build"]);

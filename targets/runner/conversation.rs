@@ -22,7 +22,7 @@ pub(crate) struct Conversation {
     end: Instant,
 }
 
-/// Passes lines on, and reads no more than a buffer ahead of who takes them.
+/// Passes lines on, and reads no more than a buffer ahead of what takes them.
 fn listen(source: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::sync_channel(0);
     thread::spawn(move || {

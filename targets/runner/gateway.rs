@@ -11,10 +11,10 @@ const SENSORS: usize = 8;
 /// Between a command of the operator and the same again, until the answer is as it should be.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What the gateway says of an answer that nobody waits for begins like this.
+/// What the gateway says of an answer that is not waited for begins like this.
 const LATE: &str = "error: late: ";
 
-/// The whole bus, and whoever types.
+/// The whole bus, and the operator.
 struct FarEnd {
     line: Conversation,
     /// What each sensor answers with, from `s1` on. One without a value is silent.
@@ -67,7 +67,7 @@ impl FarEnd {
         }
     }
 
-    /// Answers a request that is over.
+    /// Replies to a request that is over.
     fn answer_late(&mut self, sensor: usize, number: u16) -> Result<(), String> {
         self.say(&format!("< s{sensor} {number} 999\n"))?;
         let complaint = format!("{LATE}request {number} to s{sensor} is over");
@@ -113,7 +113,7 @@ impl FarEnd {
         while self.requests[sensor - 1] < times {
             let line = self.hear()?;
             let is_expected = request(&line).is_some() || line.starts_with(LATE);
-            ensure(is_expected, || format!("nobody has asked: {line}"))?;
+            ensure(is_expected, || format!("not asked for: {line}"))?;
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ const SCENES: [Scene; 11] = [
     ("a dump", dump),
     ("commands during a dump", commands_during_a_dump),
     ("a burst beside sensors", burst_beside_sensors),
-    ("a burst that nobody listens to", burst_in_silence),
+    ("a burst that is not listened to", burst_in_silence),
 ];
 
 /// Talks with the gateway that the command runs.
@@ -215,7 +215,7 @@ fn silent_sensor(far_end: &mut FarEnd) -> Result<(), String> {
     far_end.say("start 4\n")?;
     far_end.expect_start("s4 not read yet; every 1000 ms; ")?;
     let failed = far_end.until("get 4", "s4 not read yet; failed; ")?;
-    // Who looks late sees the fourth try, or the fifth.
+    // A late look sees the fourth try, or the fifth.
     let tries = far_end.requests[3];
     let expected = (3..=tries).any(|tries| {
         let failures = tries - 2;

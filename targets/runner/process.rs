@@ -32,7 +32,9 @@ impl Run {
 /// How a program that could not be started is reported.
 pub(crate) fn absent(command: &Command, error: &io::Error) -> String {
     let program = command.get_program().to_string_lossy();
-    format!("{program} cannot be started: {error}\n`cargo xtask boards setup` installs it on Debian")
+    format!(
+        "{program} cannot be started: {error}\n`cargo xtask boards setup` installs it on Debian"
+    )
 }
 
 /// Runs to the end, with what it says shown as it is said.

@@ -104,7 +104,7 @@ fn calls<A: Admits<Job>>(report: &mut Report<'_>, machine: Machine<Job, A>) -> R
     Ok(())
 }
 
-/// Answers whatever call the job waits for.
+/// Completes whatever call the job waits for.
 fn answer<A: Admits<Job>>(
     machine: Machine<Job, A>,
     job: batchloop_core::Handle<Job>,

@@ -1,4 +1,4 @@
-//! Hooks: who may reach a state, when, and what they are told if they may not.
+//! Hooks: what may reach a state, when, and what it is told if it may not.
 
 use batchloop_core::{
     Admits, Capacity, Events, Hook, Machine, Progress, Reaction, SignalError, Step, Turn, point,

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// It goes on, in the batch that the call returns, which is for the next stage. To drop that batch is
-    /// [`Fault::NoStage`].
+    /// [`Fault::NoStage`](crate::Fault::NoStage).
     Next,
     /// It waits at its point until something wakes it.
     Wait,

@@ -115,7 +115,7 @@ fn what_leads_to_the_proxy_is_known_in_all_spellings() {
         ("127.0.0.1:7", "[::1]:7"),
         ("[::1]:7", "127.0.0.1:7"),
         ("0.0.0.0:7", "[::1]:7"),
-        // For documentation: nobody has them.
+        // For documentation: nothing has them.
         ("0.0.0.0:7", "192.0.2.1:7"),
         ("[::]:7", "[2001:db8::1]:7"),
     ] {
@@ -135,8 +135,8 @@ fn a_name_that_leads_nowhere_is_refused() {
     for name in ["127.0.0.1:7", "0.0.0.0:7"] {
         assert_eq!(find(name, free), itself(name));
     }
-    let nobody = Err(String::from("127.0.0.1:0: nobody can listen at port 0"));
-    assert_eq!(find("127.0.0.1:0", free), nobody);
+    let nothing = Err(String::from("127.0.0.1:0: nothing can listen at port 0"));
+    assert_eq!(find("127.0.0.1:0", free), nothing);
     for name in [
         "127.0.0.1",
         "no-such-host.invalid:7",

@@ -15,7 +15,7 @@ impl fmt::Write for Count {
     }
 }
 
-/// Runs the suite; answers how many bytes it printed, or 0 if it did not come to its end.
+/// Runs the suite; returns how many bytes it printed, or 0 if it did not come to its end.
 pub extern "C" fn suite() -> usize {
     let mut count = Count(0);
     match suite::run(&mut count, &mut |waker| waker.wake()) {

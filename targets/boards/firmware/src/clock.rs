@@ -7,11 +7,11 @@ use critical_section::Mutex;
 
 use crate::{ALARM, Board, on_interrupt};
 
-/// Who is told of each tick, while the clock runs.
+/// What is told of each tick, while the clock runs.
 static COUNTER: Mutex<Cell<Option<&'static ChangeCounter>>> = Mutex::new(Cell::new(None));
 static TICKS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
-/// Starts the clock. Each tick counts as a change, so that whoever sleeps on `counter` looks at the time.
+/// Starts the clock. Each tick counts as a change, so that a driver that sleeps on `counter` looks at the time.
 pub(crate) fn start<B: Board>(counter: &'static ChangeCounter) {
     critical_section::with(|cs| COUNTER.borrow(cs).set(Some(counter)));
     B::alarm();

@@ -9,7 +9,7 @@
 //! * **B1, registers**: the address is that of a register in the board's manual, and reading or writing it does to
 //!   memory nothing that Rust does not know of.
 //! * **B2, the runtime calls**: vectors, entry points and handlers are called by the hardware or the runtime's start
-//!   code, as the runtime's manual says, and by nobody else.
+//!   code, as the runtime's manual says, and by nothing else.
 //! * **B3, the last to run**: one core runs the program, and after a panic nothing runs on it but the panic handler, which
 //!   never returns.
 #![no_std]

@@ -71,7 +71,7 @@ pub fn on_serial<B: Board>() {
     }
 }
 
-/// Starts to receive, and names who is woken by each interrupt.
+/// Starts to receive, and names what is woken by each interrupt.
 pub(crate) fn start<B: Board>(reader: Waker<Local>) {
     with(|line| {
         line.reader = Some(reader);

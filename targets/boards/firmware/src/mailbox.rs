@@ -22,7 +22,7 @@ fn leave_mail(mail: Mail) {
     critical_section::with(|cs| MAIL.borrow(cs).set(mail));
 }
 
-/// The handler of the board's interrupt: wakes whom the program has named.
+/// The handler of the board's interrupt: wakes the state that the program has named.
 pub fn on_interrupt() {
     match critical_section::with(|cs| MAIL.borrow(cs).get()) {
         Mail::Wake(waker) => leave_mail(Mail::Done(waker.wake())),

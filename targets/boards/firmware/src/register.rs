@@ -25,7 +25,7 @@ impl<W> Register<W> {
     /// What the register says.
     pub fn read(&self) -> W {
         let pointer = core::ptr::with_exposed_provenance::<W>(self.address);
-        // SAFETY: B1: the promise of whoever made it.
+        // SAFETY: B1: the promise of the code that made it.
         unsafe { pointer.read_volatile() }
     }
 

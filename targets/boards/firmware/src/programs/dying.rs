@@ -69,7 +69,7 @@ pub fn dying<B: Board>() -> ! {
 /// The end of a program that has panicked: says why, and what every live state was doing.
 pub fn panicked(info: &PanicInfo<'_>) -> ! {
     let console = &mut Console;
-    // There is nobody left to tell if the console fails.
+    // There is nothing left to tell if the console fails.
     let _ = core::fmt::write(console, format_args!("panicked: {}\n", info.message()));
     let _ = LAST_WORDS.print(console);
     let _ = gateway::last_words(console);

@@ -1,4 +1,4 @@
-//! A gateway: polls sensors on a serial line, and answers whoever asks on the same line.
+//! A gateway: polls sensors on a serial line, and answers an operator on the same line.
 //!
 //! The far end is a bus with sensors and an operator. Each line, in either direction, is one message:
 //!
@@ -111,7 +111,7 @@ fn run<B: Board>() -> Result<(), Failure> {
         })?;
         operating.turn(|cx| operator::entry(cx, gateway))?;
         if gateway.out.transmit() {
-            // Whoever found no room looks again.
+            // States that found no room look again.
             sensors
                 .handles()
                 .try_for_each(|sensor| sensors.wake(sensor))?;

@@ -33,7 +33,7 @@ pub fn minimal<B: Board>() -> ! {
     empty::<B>()
 }
 
-/// Alarms, and nobody to wake.
+/// Alarms, and nothing to wake.
 pub fn empty<B: Board>() -> ! {
     loop {
         B::alarm();

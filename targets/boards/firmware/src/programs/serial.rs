@@ -80,7 +80,7 @@ fn run<B: Board>() -> Result<(), Failure> {
     Ok(outcome?)
 }
 
-/// Answers each line in capitals, until one says "end".
+/// Sends back each line in capitals, until one says "end".
 pub fn serial<B: Board>() -> ! {
     end(run::<B>())
 }

@@ -23,11 +23,11 @@ pub(super) struct Exchange {
     /// The number of the last request.
     request: u16,
     reply: Reply,
-    /// Answers that nobody waited for.
+    /// The answers that were not waited for.
     late: u32,
 }
 
-/// Asks, and waits for the answer. Who goes on has it, or has waited for long enough.
+/// Asks, and waits for the answer. A state that goes on has it, or has waited for long enough.
 pub(super) fn exchange<'t, B: Board>(
     cx: &mut Context<'t>,
     starting: Batch<'t, Exchange>,

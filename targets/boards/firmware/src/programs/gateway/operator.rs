@@ -129,7 +129,7 @@ impl<B> Gateway<'_, B> {
         change: impl FnOnce(&mut Sensor) -> Reaction,
     ) -> Result<Answer, Complaint> {
         let sensor = self.sensor(number).ok_or(Complaint::NoSuchSensor)?;
-        // It lives, and nobody works on it between the turns of its machine.
+        // It lives, and nothing works on it between the turns of its machine.
         let _ = self.sensors.signal(sensor, change);
         Ok(Answer::Sensor(number))
     }

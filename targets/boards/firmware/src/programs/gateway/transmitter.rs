@@ -47,14 +47,14 @@ impl Write for Message {
     }
 }
 
-/// The line does not fit now. Who waits is woken when more does.
+/// The line does not fit now. A state that waits is woken when more does.
 #[derive(Debug)]
 pub(super) struct NoRoom;
 
 /// Lines on their way out.
 pub(super) struct Transmitter<B> {
     bytes: Deque<u8, QUEUE>,
-    /// Somebody waits for room.
+    /// A state waits for room.
     was_full: bool,
     board: PhantomData<B>,
 }
@@ -81,7 +81,7 @@ impl<B: Board> Transmitter<B> {
         Ok(())
     }
 
-    /// Sends what the serial line takes without waiting. Answers whether there is room again for those who wait.
+    /// Sends what the serial line takes without waiting. Returns whether there is room again for those that wait.
     pub(super) fn transmit(&mut self) -> bool {
         while let Some(byte) = self.bytes.front()
             && line::send::<B>(*byte).is_ok()
