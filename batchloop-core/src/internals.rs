@@ -145,7 +145,9 @@
 //! * **R8, one thread**: only the thread that made a `Local` machine changes its words, the inbox apart. `Local` is
 //!   neither `Send` nor `Sync`, nor is what carries it. Wakers, lineages and censuses may leave the thread: the
 //!   first sets bits of the inbox, the others read words and no payload.
-//! * **R9, zero is fresh**: all-zero bytes are a valid, unused element of every storage array.
+//! * **R9, zero is fresh**: all-zero bytes are a valid, unused element of every part of a machine's bookkeeping. The parts
+//!   of a `static` are cut out of one row of words, one behind the other: `machine/layout.rs` says how many words that is,
+//!   and the order is that of their alignment, which the compiler checks.
 //! * **R10, task wakers**: the pointer of a raw waker was made from a `&'static` reference to a task cell by `Table::raw`,
 //!   and nothing else is given that table. The cells lie in an array, in the order of the slots, so the address of one
 //!   tells its slot.

@@ -109,7 +109,7 @@
 //! |---|---|
 //! | [`Machine`], [`Reservation`] | states of one type, and all that belongs to them |
 //! | [`Local`], [`Shared`] | one thread, or any number |
-//! | [`storage!`], [`Parts`], [`Machine::heap`] | where the memory comes from: a `static`, slices, or (feature `alloc`) the heap |
+//! | [`storage!`], [`Storage`], [`Machine::heap`] | where the memory comes from: a `static`, or (feature `alloc`) the heap |
 //! | [`Capacity`], [`Footprint`], [`Wrap`] | the limits, and what they cost |
 //! | [`Handle`], [`Token`], [`Version`] | references that know when they are stale |
 //! | [`Timers`], [`Timer`] | deadlines of states |
@@ -133,7 +133,16 @@ extern crate std;
 
 /// For the macros, which stand where anything may be called `core`.
 #[doc(hidden)]
-pub extern crate core as __core;
+pub mod __private {
+    pub extern crate core;
+
+    #[cfg(not(loom))]
+    pub use crate::machine::{
+        claim::Claim,
+        storage::{Memory, words},
+    };
+    pub use crate::program::field::FieldAt;
+}
 
 /// `Debug` for types whose contents are nobody's business.
 macro_rules! opaque_debug {
@@ -157,32 +166,22 @@ mod sleep;
 mod timers;
 mod turn;
 
-pub use ground::word::{Access, Admits, Local, Shared, Word};
+pub use ground::word::{Access, Admits, Local, Shared};
 pub use inspect::{
     census::{Census, Record, Standing},
     dump::Dump,
 };
-#[cfg(any(not(loom), test))]
-#[doc(hidden)]
-pub use machine::claim::Claim;
 #[cfg(not(loom))]
-pub use machine::home::{Home, Storage};
-#[cfg(not(loom))]
-#[doc(hidden)]
-pub use machine::home::{Memory, Uncleared};
+pub use machine::storage::Storage;
 pub use machine::{
-    full::{ChildError, Claimed, DriversTaken, Full, TooShort},
+    full::{ChildError, Claimed, DriversTaken, Full},
     layout::Footprint,
-    storage::{Parts, Payload},
     typed::{Machine, Reservation},
 };
-#[doc(hidden)]
-pub use program::field::FieldAt;
 pub use program::{
     fault::{Diverged, Fault, Mismatch},
     field::Field,
     point::{ProgramPoint, Site},
-    trie::Node,
     type_name::TypeName,
     workload::{Workload, Workloads},
 };
@@ -194,16 +193,13 @@ pub use signal::{
 };
 pub use slab::{
     capacity::{Capacity, Wrap},
-    entry::Index,
     events::Events,
     handle::{Handle, Token, Version},
     lineage::Lineage,
-    raw::{MachineCell, ParentCell, Place, TaskCell},
     stale::{Busy, SignalError, Stale},
 };
 pub use sleep::{
     change::{Bell, BellTaken, ChangeCounter, Snapshot},
-    counters::Shard,
     idle::{Backoff, Idle, Progress},
     watch::{Announced, Watch},
 };

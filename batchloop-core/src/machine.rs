@@ -5,8 +5,8 @@ pub(crate) mod claim;
 pub(crate) mod full;
 #[cfg(feature = "alloc")]
 pub(crate) mod heap;
-#[cfg(not(loom))]
-pub(crate) mod home;
 pub(crate) mod layout;
+mod parts;
+#[cfg(not(loom))]
 pub(crate) mod storage;
 pub(crate) mod typed;

@@ -2,10 +2,7 @@
 
 use std::fs;
 
-use batchloop_core::{
-    Capacity, Footprint, Index, Machine, MachineCell, Node, ParentCell, Payload, Place, Step, Word,
-    point,
-};
+use batchloop_core::{Capacity, Machine, Step, point};
 
 type State = [u64; 8];
 
@@ -25,27 +22,6 @@ const _: () = {
     assert!(bytes_per_slot(MILLION, 8) <= 16);
     assert!(bytes_per_slot(MILLION, 16) <= 16);
 };
-
-#[test]
-fn a_footprint_is_the_sum_of_the_arrays() {
-    const CAPACITY: Capacity = Capacity::slots(1000).points(8).parents(true);
-    const FOOTPRINT: Footprint = CAPACITY.footprint::<State>();
-    let words = CAPACITY.slot_count() + CAPACITY.set_words();
-    assert_eq!(FOOTPRINT.payloads, 1000 * size_of::<Payload<State>>());
-    assert_eq!(
-        FOOTPRINT.bookkeeping,
-        words * size_of::<Word>() + 1000 * size_of::<Place>()
-    );
-    assert_eq!(FOOTPRINT.parents, 1000 * size_of::<ParentCell>());
-    assert_eq!(
-        FOOTPRINT.fixed,
-        size_of::<MachineCell>()
-            + CAPACITY.nodes() * size_of::<Node>()
-            + CAPACITY.scratch() * size_of::<Index>()
-    );
-    let parts = FOOTPRINT.payloads + FOOTPRINT.bookkeeping + FOOTPRINT.parents + FOOTPRINT.fixed;
-    assert_eq!(FOOTPRINT.total(), parts);
-}
 
 #[test]
 fn parents_cost_three_words_a_slot_and_nothing_where_they_are_not_wanted() {

@@ -3,9 +3,8 @@
 use std::panic::{UnwindSafe, catch_unwind};
 
 use batchloop_core::{
-    Capacity, ChildError, DriversTaken, Fault, Full, Index, Machine, MachineCell, Node, ParentCell,
-    Parts, Payload, Place, Progress, Shard, Shared, SignalError, Step, TaskCell, TooShort, Turn,
-    Version, Word, Wrap, field, point,
+    Capacity, ChildError, DriversTaken, Fault, Full, Machine, Progress, Shared, SignalError, Step,
+    Turn, Version, Wrap, field, point,
 };
 
 /// Why the capacity is refused. In a `const` the same words are an error of the compiler.
@@ -27,8 +26,8 @@ fn a_machine_has_from_one_slot_to_31_bits_of_them() {
 #[test]
 fn points_and_scopes_are_numbered_with_15_bits() {
     const MOST: usize = (1 << 15) - 1;
-    let capacity = Capacity::slots(1).points(MOST).scopes(MOST);
-    assert_eq!(capacity.nodes(), 1 + 2 * MOST);
+    let machine: Machine<u8> = Machine::heap(Capacity::slots(1).points(MOST).scopes(MOST));
+    assert_eq!(machine.live(), 0);
     let message = refusal(|| Capacity::slots(1).points(MOST + 1));
     assert_eq!(message, "points are numbered with 15 bits");
     let message = refusal(|| Capacity::slots(1).scopes(MOST + 1));
@@ -41,14 +40,16 @@ fn a_batch_has_room_for_one_state_and_at_most_for_all() {
     assert_eq!(message, "a batch needs room for a state");
     let all = Capacity::slots(100).batch(100);
     assert_eq!(Capacity::slots(100).batch(usize::MAX), all);
-    assert!(Capacity::slots(100).batch(99).scratch() < all.scratch());
+    let fixed = |capacity: Capacity| capacity.footprint::<u8>().fixed;
+    assert!(fixed(Capacity::slots(100).batch(99)) < fixed(all));
 }
 
 #[test]
 fn drivers_are_the_bits_of_a_word() {
     const MOST: usize = usize::BITS as usize;
-    let one = Capacity::slots(1).drivers(1).scratch();
-    assert_eq!(Capacity::slots(1).drivers(MOST).scratch(), MOST * one);
+    let fixed = |drivers| Capacity::slots(1).drivers(drivers).footprint::<u8>().fixed;
+    let one = fixed(2) - fixed(1);
+    assert_eq!(fixed(MOST), fixed(1) + (MOST - 1) * one);
     for drivers in [0, MOST + 1] {
         let message = refusal(move || Capacity::slots(1).drivers(drivers));
         assert_eq!(message, "drivers are the bits of a word");
@@ -278,92 +279,4 @@ fn no_batch_is_larger_than_asked_for_however_much_room_is_left() {
     });
     assert!(turn.is_ok());
     assert_eq!(sizes, [4; 25]);
-}
-
-/// Slices for this capacity.
-fn parts(capacity: Capacity) -> Parts<u8> {
-    fn slice<E>(count: usize, element: impl FnMut() -> E) -> &'static mut [E] {
-        Vec::leak(std::iter::repeat_with(element).take(count).collect())
-    }
-    let slots = capacity.slot_count();
-    Parts {
-        raw: Box::leak(Box::new(MachineCell::EMPTY)),
-        payloads: slice(slots, || Payload::EMPTY),
-        lives: slice(slots, || Word::EMPTY),
-        places: slice(slots, || Place::EMPTY),
-        sets: slice(capacity.set_words(), || Word::EMPTY),
-        nodes: slice(capacity.nodes(), || Node::EMPTY),
-        kin: slice(capacity.kin(), || ParentCell::EMPTY),
-        tasks: slice(capacity.task_cells(), || TaskCell::EMPTY),
-        shards: slice(capacity.shards(), || Shard::EMPTY),
-        scratch: slice(capacity.scratch(), || Index::EMPTY),
-    }
-}
-
-#[test]
-fn slices_that_are_too_short_are_named() {
-    const CAPACITY: Capacity = Capacity::slots(70)
-        .points(2)
-        .scopes(1)
-        .batch(8)
-        .workloads(2)
-        .parents(true)
-        .tasks(true);
-    type Shorten = fn(Parts<u8>) -> Parts<u8>;
-    fn all_but_one<E>(slice: &'static mut [E]) -> &'static mut [E] {
-        let (_, rest) = slice.split_first_mut().expect("it has elements");
-        rest
-    }
-    let shortened: [(&str, usize, Shorten); 9] = [
-        ("payloads", 70, |mut parts| {
-            parts.payloads = all_but_one(parts.payloads);
-            parts
-        }),
-        ("lives", 70, |mut parts| {
-            parts.lives = all_but_one(parts.lives);
-            parts
-        }),
-        ("places", 70, |mut parts| {
-            parts.places = all_but_one(parts.places);
-            parts
-        }),
-        ("sets", CAPACITY.set_words(), |mut parts| {
-            parts.sets = all_but_one(parts.sets);
-            parts
-        }),
-        ("nodes", 4, |mut parts| {
-            parts.nodes = all_but_one(parts.nodes);
-            parts
-        }),
-        ("kin", 70, |mut parts| {
-            parts.kin = all_but_one(parts.kin);
-            parts
-        }),
-        ("tasks", 70, |mut parts| {
-            parts.tasks = all_but_one(parts.tasks);
-            parts
-        }),
-        ("shards", 1, |mut parts| {
-            parts.shards = all_but_one(parts.shards);
-            parts
-        }),
-        ("scratch", 19, |mut parts| {
-            parts.scratch = all_but_one(parts.scratch);
-            parts
-        }),
-    ];
-    for (part, needed, shorten) in shortened {
-        let machine: Result<Machine<u8>, TooShort> = shorten(parts(CAPACITY)).machine(CAPACITY);
-        let found = needed - 1;
-        assert_eq!(
-            machine.expect_err("it is too short"),
-            TooShort {
-                part,
-                needed,
-                found
-            }
-        );
-    }
-    let machine: Result<Machine<u8>, TooShort> = parts(CAPACITY).machine(CAPACITY);
-    assert_eq!(machine.expect("that is enough").capacity(), 70);
 }

@@ -78,27 +78,17 @@ impl SetId {
 }
 
 /// Holds the number of a node of the machine that the cell is of: the root's, when all its bytes are zero.
+#[derive(Default)]
 pub(crate) struct NodeCell(AtomicU16);
 
 /// Holds the number of a set of the machine that the cell is of: the entrance's, when all its bytes are zero.
+#[derive(Default)]
 #[repr(transparent)]
 pub(crate) struct SetCell(AtomicU16);
 
 macro_rules! cell {
-    ($cell:ident of $index:ident, $fresh:expr) => {
+    ($cell:ident of $index:ident) => {
         impl $cell {
-            #[cfg(not(loom))]
-            #[allow(
-                clippy::declare_interior_mutable_const,
-                reason = "a fresh cell for each array element is what is wanted"
-            )]
-            pub(crate) const EMPTY: $cell = $cell(AtomicU16::new($fresh.0));
-
-            #[cfg(loom)]
-            pub(crate) fn empty() -> $cell {
-                $cell(AtomicU16::new($fresh.0))
-            }
-
             #[inline(always)]
             pub(crate) fn load(&self, order: Ordering) -> $index {
                 $index(self.0.load(order))
@@ -112,8 +102,8 @@ macro_rules! cell {
     };
 }
 
-cell!(NodeCell of NodeId, NodeId::ROOT);
-cell!(SetCell of SetId, SetId::ENTRANCE);
+cell!(NodeCell of NodeId);
+cell!(SetCell of SetId);
 
 /// A way from one node to a sibling of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,23 +115,12 @@ pub(crate) struct Link {
 }
 
 /// Holds a link to a node of the machine that the cell is of: to the root, when all its bytes are zero.
+#[derive(Default)]
 pub(crate) struct LinkCell(AtomicU32);
 
 impl LinkCell {
     /// Above the number of the node.
     const LOOSE: u32 = 1 << 16;
-
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "a fresh cell for each array element is what is wanted"
-    )]
-    pub(crate) const EMPTY: LinkCell = LinkCell(AtomicU32::new(0));
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> LinkCell {
-        LinkCell(AtomicU32::new(0))
-    }
 
     #[inline(always)]
     pub(crate) fn load(&self, order: Ordering) -> Link {

@@ -31,6 +31,7 @@ mod without_swap {
     /// So a word that is stored to has one writer at a time, and meets no steps of others but exchanges that fail, which
     /// write nothing: the lock of the trie, whose holder stores, and the state of a bell, whose winner does. The words
     /// of a `Local` machine are its owner's, and others reach them by the inbox, which nobody stores to.
+    #[derive(Default)]
     #[repr(transparent)]
     pub(crate) struct AtomicUsize(atomic::AtomicUsize);
 

@@ -35,7 +35,8 @@ pub trait Access: sealed::Sealed + 'static {
     fn add(word: &Word, value: usize) -> usize;
 }
 
-/// A word of a machine's bookkeeping, in storage that the caller supplies.
+/// A word of a machine's bookkeeping.
+#[derive(Default)]
 #[repr(transparent)]
 pub struct Word(pub(crate) AtomicUsize);
 
@@ -146,19 +147,6 @@ impl<T> Admits<T> for Local {}
 impl<T: Send> Admits<T> for Shared {}
 
 impl Word {
-    /// The word of unused storage: all zero.
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "a fresh word for each array element is what is wanted"
-    )]
-    pub const EMPTY: Word = Word(AtomicUsize::new(0));
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> Word {
-        Word(AtomicUsize::new(0))
-    }
-
     #[inline(always)]
     pub(crate) fn get(&self) -> usize {
         // ORDERING: Acquire; the partner is the AcqRel read-modify-write that stored the value.

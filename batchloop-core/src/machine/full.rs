@@ -75,26 +75,3 @@ impl fmt::Display for DriversTaken {
 }
 
 impl Error for DriversTaken {}
-
-/// A slice of caller-supplied storage is too short.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooShort {
-    /// Which slice.
-    pub part: &'static str,
-    /// How many elements the capacity needs.
-    pub needed: usize,
-    /// How many were supplied.
-    pub found: usize,
-}
-
-impl fmt::Display for TooShort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "storage for {} has {} elements and needs {}",
-            self.part, self.found, self.needed
-        )
-    }
-}
-
-impl Error for TooShort {}

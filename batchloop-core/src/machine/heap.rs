@@ -5,51 +5,13 @@ extern crate alloc;
 use alloc::boxed::Box;
 
 use crate::{
-    ground::word::{Admits, Word},
+    ground::word::Admits,
     machine::{
-        storage::{Parts, Payload},
+        parts::{Parts, Zeroed},
         typed::Machine,
     },
-    program::trie::Node,
-    slab::{
-        capacity::Capacity,
-        entry::Index,
-        raw::{MachineCell, ParentCell, Place, TaskCell},
-    },
-    sleep::counters::Shard,
+    slab::capacity::Capacity,
 };
-
-/// Storage elements that are fresh when all their bytes are zero.
-///
-/// # Safety
-///
-/// All-zero bytes are a valid value.
-unsafe trait Zeroed: Sized {
-    #[cfg(loom)]
-    fn fresh() -> Self;
-}
-
-macro_rules! zeroed {
-    ($($element:ty),*) => {$(
-        // SAFETY: R9: it is made of atomic integers and atomic raw pointers only.
-        unsafe impl Zeroed for $element {
-            #[cfg(loom)]
-            fn fresh() -> Self {
-                Self::empty()
-            }
-        }
-    )*};
-}
-
-zeroed!(Word, Place, Node, ParentCell, TaskCell, Index, Shard);
-
-// SAFETY: R9: it is `MaybeUninit`, for which any bytes will do.
-unsafe impl<T> Zeroed for Payload<T> {
-    #[cfg(loom)]
-    fn fresh() -> Self {
-        Payload::EMPTY
-    }
-}
 
 /// Zeroed memory straight from the allocator, which for a large slice means pages that are not touched yet.
 #[cfg(not(loom))]
@@ -61,7 +23,7 @@ fn fresh<E: Zeroed>(count: usize) -> &'static mut [E] {
 
 #[cfg(loom)]
 fn fresh<E: Zeroed>(count: usize) -> &'static mut [E] {
-    Box::leak((0..count).map(|_| E::fresh()).collect())
+    Box::leak((0..count).map(|_| E::default()).collect())
 }
 
 impl<T: 'static, A: Admits<T>> Machine<T, A> {
@@ -87,16 +49,16 @@ impl<T: 'static, A: Admits<T>> Machine<T, A> {
         // Before anything is allocated.
         capacity.footprint::<T>();
         let parts = Parts {
-            raw: Box::leak(Box::new(MachineCell::EMPTY)),
-            payloads: fresh::<Payload<T>>(capacity.slots),
-            lives: fresh(capacity.slots),
-            places: fresh(capacity.slots),
-            sets: fresh(capacity.set_words()),
-            nodes: fresh(capacity.nodes()),
-            kin: fresh(capacity.kin()),
-            tasks: fresh(capacity.task_cells()),
+            raw: Box::leak(Box::new_uninit()),
+            payloads: Box::leak(Box::new_uninit_slice(capacity.slots)),
             shards: fresh(capacity.shards()),
+            lives: fresh(capacity.slots),
+            sets: fresh(capacity.set_words()),
+            parents: fresh(capacity.parent_cells()),
+            tasks: fresh(capacity.task_cells()),
+            nodes: fresh(capacity.nodes()),
             scratch: fresh(capacity.scratch()),
+            places: fresh(capacity.slots),
         };
         // SAFETY: R5: they were just made so long.
         unsafe { parts.assemble(capacity) }

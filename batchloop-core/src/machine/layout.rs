@@ -11,7 +11,7 @@ use crate::{
     slab::{
         capacity::Capacity,
         entry::Index,
-        raw::{MachineCell, ParentCell, Place, TaskCell},
+        raw::{ParentCell, Place, RawMachine, TaskCell},
     },
     sleep::counters::Shard,
 };
@@ -83,21 +83,21 @@ impl TooLarge {
 /// How many elements each part of a machine has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Counts {
-    pub(super) set_words: u64,
-    pub(crate) scratch: u64,
-    pub(super) nodes: u64,
-    pub(crate) kin: u64,
-    pub(super) task_cells: u64,
-    pub(super) shards: u64,
+    set_words: u64,
+    scratch: u64,
+    nodes: u64,
+    parents: u64,
+    tasks: u64,
+    shards: u64,
 }
 
 /// How many bytes the parts of a machine take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Bytes {
-    pub(crate) payloads: u64,
-    pub(super) bookkeeping: u64,
-    pub(crate) parents: u64,
-    pub(super) fixed: u64,
+    payloads: u64,
+    bookkeeping: u64,
+    parents: u64,
+    fixed: u64,
 }
 
 /// The words of a bitmap over the slots: a tree, and the resume position.
@@ -130,14 +130,14 @@ impl Capacity {
         // With at most 2³¹ slots, 2¹⁵ points and 64 drivers, none of these comes near 64 bits.
         let counts = Counts {
             set_words: (Capacity::SETS_BESIDE_POINTS as u64 + points) * bitmap_words(slots, width),
-            scratch: self.drivers as u64 * (2 * self.batch as u64 + points + 1),
-            nodes: 1 + points + self.scopes as u64,
-            kin: if self.parents { slots } else { 0 },
-            task_cells: if self.tasks { slots } else { 0 },
-            shards: self.workloads as u64 - 1,
+            scratch: self.drivers as u64 * self.scratch_of_driver() as u64,
+            nodes: self.nodes() as u64,
+            parents: self.parent_cells() as u64,
+            tasks: self.task_cells() as u64,
+            shards: self.shards() as u64,
         };
         // A parent is three words.
-        or_too_large!(width.words(3 * counts.kin), Slots);
+        or_too_large!(width.words(3 * counts.parents), Slots);
         or_too_large!(width.words(counts.set_words), Points);
         or_too_large!(
             width.bytes(counts.scratch, size_of::<Index>() as u64),
@@ -159,9 +159,9 @@ impl Capacity {
             payloads,
             bookkeeping: slots * (size_of::<Word>() + size_of::<Place>()) as u64
                 + counts.set_words * size_of::<Word>() as u64
-                + counts.task_cells * size_of::<TaskCell>() as u64,
-            parents: counts.kin * size_of::<ParentCell>() as u64,
-            fixed: size_of::<MachineCell>() as u64
+                + counts.tasks * size_of::<TaskCell>() as u64,
+            parents: counts.parents * size_of::<ParentCell>() as u64,
+            fixed: size_of::<RawMachine>() as u64
                 + counts.nodes * size_of::<Node>() as u64
                 + counts.shards * size_of::<Shard>() as u64
                 + counts.scratch * size_of::<Index>() as u64,
@@ -171,59 +171,6 @@ impl Capacity {
             return Err(TooLarge::All);
         }
         Ok(bytes)
-    }
-
-    /// # Panics
-    ///
-    /// If one of the parts is larger than what the target can address, with the name of the limit.
-    #[track_caller]
-    const fn counted(&self) -> Counts {
-        match self.counts(Width::HERE) {
-            Ok(counts) => counts,
-            Err(error) => panic!("{}", error.message()),
-        }
-    }
-
-    /// How many elements [`Parts::sets`](crate::Parts) needs: the free set, the inbox, the withdrawn deadlines, the
-    /// entrance and the points.
-    ///
-    /// # Panics
-    ///
-    /// If one of the parts is larger than what the target can address, as with all of these methods.
-    #[track_caller]
-    pub const fn set_words(&self) -> usize {
-        self.counted().set_words as usize
-    }
-
-    /// How many elements [`Parts::nodes`](crate::Parts) needs: the root, the scopes and the points.
-    #[track_caller]
-    pub const fn nodes(&self) -> usize {
-        self.counted().nodes as usize
-    }
-
-    /// How many elements [`Parts::kin`](crate::Parts) needs.
-    #[track_caller]
-    pub const fn kin(&self) -> usize {
-        self.counted().kin as usize
-    }
-
-    /// How many elements [`Parts::tasks`](crate::Parts) needs.
-    #[track_caller]
-    pub const fn task_cells(&self) -> usize {
-        self.counted().task_cells as usize
-    }
-
-    /// How many elements [`Parts::shards`](crate::Parts) needs.
-    #[track_caller]
-    pub const fn shards(&self) -> usize {
-        self.counted().shards as usize
-    }
-
-    /// How many elements [`Parts::scratch`](crate::Parts) needs: for each driver two batches, so that one can be
-    /// sorted beside another, and one index for each point, so that each point moves in each turn.
-    #[track_caller]
-    pub const fn scratch(&self) -> usize {
-        self.counted().scratch as usize
     }
 
     /// What a machine of these limits takes, in bytes.
@@ -245,6 +192,57 @@ impl Capacity {
             parents: bytes.parents as usize,
             fixed: bytes.fixed as usize,
         }
+    }
+}
+
+/// How long each part of a machine is, for limits that have been found to be addressable.
+///
+/// All parts but the record and the states lie one after the other in a row of words that starts out zero. Those whose
+/// elements are aligned most come first, so there is nothing between them.
+impl Capacity {
+    pub(super) const fn shards(&self) -> usize {
+        self.workloads - 1
+    }
+
+    /// The words of all bitmaps over the slots: of the entrance, the points, the inbox, the free slots and the withdrawn
+    /// deadlines.
+    pub(super) const fn set_words(&self) -> usize {
+        (Capacity::SETS_BESIDE_POINTS + self.points) * self.geometry().words()
+    }
+
+    pub(super) const fn parent_cells(&self) -> usize {
+        if self.parents { self.slots } else { 0 }
+    }
+
+    pub(super) const fn task_cells(&self) -> usize {
+        if self.tasks { self.slots } else { 0 }
+    }
+
+    /// The root, the points and the scopes.
+    pub(super) const fn nodes(&self) -> usize {
+        1 + self.points + self.scopes
+    }
+
+    /// For each driver two batches, so that one can be sorted beside another, and one index for each point, so that each
+    /// point moves in each turn.
+    pub(super) const fn scratch(&self) -> usize {
+        self.drivers * self.scratch_of_driver()
+    }
+
+    /// The words of the row.
+    ///
+    /// # Panics
+    ///
+    /// If the row is larger than what the target can address, with the name of the limit.
+    #[cfg(not(loom))]
+    #[track_caller]
+    pub(super) const fn words(&self) -> usize {
+        let bytes = match self.bytes(0, Width::HERE) {
+            Ok(bytes) => bytes,
+            Err(error) => panic!("{}", error.message()),
+        };
+        let row = bytes.bookkeeping + bytes.parents + bytes.fixed - size_of::<RawMachine>() as u64;
+        row.div_ceil(size_of::<usize>() as u64) as usize
     }
 }
 
@@ -313,11 +311,34 @@ mod tests {
     }
 
     #[test]
-    fn counts_here_are_those_of_the_geometry() {
+    fn what_is_cut_is_what_was_counted() {
         for slots in [1, 31, 32, 33, 64, 65, 4096, 4097, 1 << 20, (1 << 31) - 1] {
-            let words = crate::ground::bitmap::Geometry::of(slots).words();
-            assert_eq!(bitmap_words(slots as u64, Width::HERE), words as u64);
+            let capacity = Capacity::slots(slots).points(9).batch(3).drivers(2);
+            let counts = capacity.counts(Width::HERE).expect("there is room");
+            assert_eq!(counts.set_words, capacity.set_words() as u64);
+            assert_eq!(counts.scratch, capacity.scratch() as u64);
         }
+    }
+
+    #[test]
+    fn a_footprint_is_the_sum_of_the_parts() {
+        const CAPACITY: Capacity = Capacity::slots(1000).points(8).parents(true).workloads(2);
+        const FOOTPRINT: Footprint = CAPACITY.footprint::<u64>();
+        let words = 1000 + CAPACITY.set_words();
+        assert_eq!(FOOTPRINT.payloads, 1000 * size_of::<u64>());
+        assert_eq!(
+            FOOTPRINT.bookkeeping,
+            words * size_of::<Word>() + 1000 * size_of::<Place>()
+        );
+        assert_eq!(FOOTPRINT.parents, 1000 * size_of::<ParentCell>());
+        let fixed = size_of::<RawMachine>()
+            + size_of::<Shard>()
+            + (1 + 8 + 16) * size_of::<Node>()
+            + (2 * 256 + 8 + 1) * size_of::<Index>();
+        assert_eq!(FOOTPRINT.fixed, fixed);
+        let parts =
+            FOOTPRINT.payloads + FOOTPRINT.bookkeeping + FOOTPRINT.parents + FOOTPRINT.fixed;
+        assert_eq!(FOOTPRINT.total(), parts);
     }
 
     /// Where 32 bits wrap, each product once: what wraps to a small number above all.

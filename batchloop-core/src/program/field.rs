@@ -122,12 +122,12 @@ macro_rules! field {
                 |batchloop_container| &raw mut *&mut batchloop_container.$($field)+;
             // SAFETY: R6: the offset and the place are of the same field.
             &unsafe {
-                $crate::FieldAt::<$container, _>::new(
-                    $crate::__core::mem::offset_of!($container, $($field)+),
-                    $crate::__core::concat!(
-                        $crate::__core::stringify!($container),
+                $crate::__private::FieldAt::<$container, _>::new(
+                    $crate::__private::core::mem::offset_of!($container, $($field)+),
+                    $crate::__private::core::concat!(
+                        $crate::__private::core::stringify!($container),
                         ".",
-                        $crate::__core::stringify!($($field)+)
+                        $crate::__private::core::stringify!($($field)+)
                     ),
                     batchloop_place,
                 )

@@ -118,26 +118,26 @@ impl fmt::Display for ProgramPoint {
 #[macro_export]
 macro_rules! point {
     () => {
-        $crate::point!(@ $crate::__core::option::Option::None)
+        $crate::point!(@ $crate::__private::core::option::Option::None)
     };
     ($name:literal) => {
-        $crate::point!(@ $crate::__core::option::Option::Some($name))
+        $crate::point!(@ $crate::__private::core::option::Option::Some($name))
     };
     ($name:literal, $workload:expr) => {
-        $crate::point!(@ $crate::__core::option::Option::Some($name), with_workload($workload))
+        $crate::point!(@ $crate::__private::core::option::Option::Some($name), with_workload($workload))
     };
     ($name:literal, $workload:expr, at_most: $count:expr) => {
         $crate::point!(
-            @ $crate::__core::option::Option::Some($name), with_workload($workload), with_at_most($count)
+            @ $crate::__private::core::option::Option::Some($name), with_workload($workload), with_at_most($count)
         )
     };
     (@ $name:expr $(, $method:ident($argument:expr))*) => {{
         static BATCHLOOP_POINT: $crate::ProgramPoint = $crate::ProgramPoint::new(
             $name,
-            $crate::__core::module_path!(),
-            $crate::__core::file!(),
-            $crate::__core::line!(),
-            $crate::__core::column!(),
+            $crate::__private::core::module_path!(),
+            $crate::__private::core::file!(),
+            $crate::__private::core::line!(),
+            $crate::__private::core::column!(),
         )$(.$method($argument))*;
         &BATCHLOOP_POINT
     }};

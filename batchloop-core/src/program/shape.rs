@@ -31,21 +31,10 @@ impl Shape {
 }
 
 /// Holds a shape: none, when all its bytes are zero.
+#[derive(Default)]
 pub(super) struct ShapeCell(AtomicU16);
 
 impl ShapeCell {
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each node is what is wanted"
-    )]
-    pub(crate) const EMPTY: ShapeCell = ShapeCell(AtomicU16::new(0));
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> ShapeCell {
-        ShapeCell(AtomicU16::new(0))
-    }
-
     #[inline(always)]
     pub(crate) fn load(&self, order: Ordering) -> Option<Shape> {
         NonZeroU16::new(self.0.load(order)).map(Shape)
@@ -140,30 +129,13 @@ impl<U> Path<U> {
 }
 
 /// One interned field, in a node's storage.
+#[derive(Default)]
 pub(super) struct Projection {
     field: AtomicPtr<FieldInfo>,
     outer: ShapeCell,
 }
 
 impl Projection {
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each node is what is wanted"
-    )]
-    pub(crate) const EMPTY: Projection = Projection {
-        field: AtomicPtr::new(core::ptr::null_mut()),
-        outer: ShapeCell::EMPTY,
-    };
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> Projection {
-        Projection {
-            field: AtomicPtr::new(core::ptr::null_mut()),
-            outer: ShapeCell::empty(),
-        }
-    }
-
     pub(super) fn field(&self) -> Option<&'static FieldInfo> {
         // ORDERING: Acquire; the partner is the Release store in `set`.
         let field = self.field.load(Ordering::Acquire);

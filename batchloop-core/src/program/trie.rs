@@ -28,8 +28,9 @@ use crate::{
     },
 };
 
-/// A node of the trie, in storage that the caller supplies.
-pub struct Node {
+/// A node of the trie.
+#[derive(Default)]
+pub(crate) struct Node {
     pub(super) point: AtomicPtr<ProgramPoint>,
     pub(super) iteration: AtomicU32,
     pub(super) next: LinkCell,
@@ -47,8 +48,6 @@ pub struct Node {
     projection: Projection,
 }
 
-opaque_debug!(Node);
-
 /// What a node is visited as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Visited {
@@ -57,41 +56,6 @@ pub(crate) enum Visited {
 }
 
 impl Node {
-    /// An unused node: all zero.
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "a fresh node for each array element is what is wanted"
-    )]
-    pub const EMPTY: Node = Node {
-        point: AtomicPtr::new(core::ptr::null_mut()),
-        iteration: AtomicU32::new(0),
-        next: LinkCell::EMPTY,
-        parent: NodeCell::EMPTY,
-        first_child: NodeCell::EMPTY,
-        set: SetCell::EMPTY,
-        complete: AtomicU16::new(0),
-        shape: ShapeCell::EMPTY,
-        workload: AtomicU16::new(0),
-        projection: Projection::EMPTY,
-    };
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> Node {
-        Node {
-            point: AtomicPtr::new(core::ptr::null_mut()),
-            iteration: AtomicU32::new(0),
-            next: LinkCell::empty(),
-            parent: NodeCell::empty(),
-            first_child: NodeCell::empty(),
-            set: SetCell::empty(),
-            complete: AtomicU16::new(0),
-            shape: ShapeCell::empty(),
-            workload: AtomicU16::new(0),
-            projection: Projection::empty(),
-        }
-    }
-
     #[inline]
     pub(super) fn is(&self, point: &'static ProgramPoint, iteration: u32) -> bool {
         // ORDERING: Relaxed; the node was reached through an Acquire load of the link that published it.

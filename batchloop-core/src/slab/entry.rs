@@ -3,24 +3,9 @@
 use crate::ground::{index::SlotId, sync::Ordering};
 
 /// One index of a batch.
+#[derive(Default)]
 #[repr(transparent)]
-pub struct Index(core::sync::atomic::AtomicU32);
-
-opaque_debug!(Index);
-
-impl Index {
-    /// Unused room: all zero.
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each array element is what is wanted"
-    )]
-    pub const EMPTY: Index = Index(core::sync::atomic::AtomicU32::new(0));
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> Index {
-        Self::EMPTY
-    }
-}
+pub(crate) struct Index(core::sync::atomic::AtomicU32);
 
 /// One state of a batch: a slot, and whether the batch owns it yet.
 ///

@@ -3,7 +3,7 @@
 //! Code that is the same for every state type lives on [`RawMachine`], so that it is compiled once per access and not
 //! once per type.
 
-use core::{fmt, hash, mem::MaybeUninit};
+use core::{fmt, hash};
 
 use crate::{
     ground::{
@@ -24,38 +24,10 @@ use crate::{
     sleep::counters::Counters,
 };
 
-/// Room for the machine's own record, in storage that the caller supplies.
-pub struct MachineCell(pub(crate) MaybeUninit<RawMachine>);
-
-opaque_debug!(MachineCell, Place);
-
-impl MachineCell {
-    /// Unused room.
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each storage is what is wanted"
-    )]
-    pub const EMPTY: MachineCell = MachineCell(MaybeUninit::uninit());
-}
-
 /// Where one state waits.
+#[derive(Default)]
 #[repr(transparent)]
-pub struct Place(pub(crate) SetCell);
-
-impl Place {
-    /// Unused room: all zero.
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each array element is what is wanted"
-    )]
-    pub const EMPTY: Place = Place(SetCell::EMPTY);
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> Place {
-        Place(SetCell::empty())
-    }
-}
+pub(crate) struct Place(SetCell);
 
 /// A state of some machine: what its slot holds as long as it has this version.
 #[derive(Clone, Copy)]
@@ -104,37 +76,15 @@ impl fmt::Debug for Tenant {
     }
 }
 
-/// Room for the parent of one state, in storage that the caller supplies.
-pub struct ParentCell {
+/// Room for the parent of one state.
+#[derive(Default)]
+pub(crate) struct ParentCell {
     raw: AtomicPtr<RawMachine>,
     slot: AtomicU32,
     version: AtomicUsize,
 }
 
-opaque_debug!(ParentCell);
-
 impl ParentCell {
-    /// Unused room: all zero.
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each array element is what is wanted"
-    )]
-    pub const EMPTY: ParentCell = ParentCell {
-        raw: AtomicPtr::new(core::ptr::null_mut()),
-        slot: AtomicU32::new(0),
-        version: AtomicUsize::new(0),
-    };
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> ParentCell {
-        ParentCell {
-            raw: AtomicPtr::new(core::ptr::null_mut()),
-            slot: AtomicU32::new(0),
-            version: AtomicUsize::new(0),
-        }
-    }
-
     /// Only what is allocating the slot calls this, before the slot is live.
     pub(crate) fn set(&self, parent: Option<Tenant>) {
         let (raw, slot, version) = match parent {
@@ -164,33 +114,13 @@ impl ParentCell {
     }
 }
 
-/// What the task waker of one state points to, in storage that the caller supplies.
+/// What the task waker of one state points to.
 ///
 /// A task waker has one pointer and nothing else. The address of the cell tells the slot, and what is inside tells the
 /// machine.
-pub struct TaskCell {
+#[derive(Default)]
+pub(crate) struct TaskCell {
     pub(crate) raw: AtomicPtr<RawMachine>,
-}
-
-opaque_debug!(TaskCell);
-
-impl TaskCell {
-    /// Unused room: all zero.
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each array element is what is wanted"
-    )]
-    pub const EMPTY: TaskCell = TaskCell {
-        raw: AtomicPtr::new(core::ptr::null_mut()),
-    };
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> TaskCell {
-        TaskCell {
-            raw: AtomicPtr::new(core::ptr::null_mut()),
-        }
-    }
 }
 
 /// The states' memory.

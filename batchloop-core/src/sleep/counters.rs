@@ -6,27 +6,10 @@ use crate::{
     sleep::change::{Bell, BellClaim, BellTaken, ChangeCounter},
 };
 
-/// The change counter of one workload, in a cache line of its own where there are caches, in storage that the caller
-/// supplies.
+/// The change counter of one workload, in a cache line of its own where there are caches.
+#[derive(Default)]
 #[cfg_attr(target_pointer_width = "64", repr(align(128)))]
-pub struct Shard(pub(super) ChangeCounter);
-
-opaque_debug!(Shard);
-
-impl Shard {
-    /// A counter at zero. All its bytes are.
-    #[cfg(not(loom))]
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "fresh room for each array element is what is wanted"
-    )]
-    pub const EMPTY: Shard = Shard(ChangeCounter::new());
-
-    #[cfg(loom)]
-    pub(crate) fn empty() -> Shard {
-        Shard(ChangeCounter::new())
-    }
-}
+pub(crate) struct Shard(pub(super) ChangeCounter);
 
 /// The change counters of a machine.
 pub(crate) struct Counters {

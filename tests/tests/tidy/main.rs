@@ -20,7 +20,7 @@ const UNSAFE: [&str; 29] = [
     "batchloop-core/src/ground/index.rs",
     "batchloop-core/src/inspect/census.rs",
     "batchloop-core/src/machine/heap.rs",
-    "batchloop-core/src/machine/home.rs",
+    "batchloop-core/src/machine/parts.rs",
     "batchloop-core/src/machine/storage.rs",
     "batchloop-core/src/machine/typed.rs",
     "batchloop-core/src/program/field.rs",

@@ -15,7 +15,7 @@ type Set = ActiveSet<'static, Shared>;
 /// A set over so many slots, and the same again for each thread.
 fn set(slots: usize) -> impl Fn() -> Set + Copy + Send {
     let geometry: &'static Geometry = Box::leak(Box::new(Geometry::of(slots)));
-    let words: Vec<Word> = (0..geometry.words()).map(|_| Word::empty()).collect();
+    let words: Vec<Word> = (0..geometry.words()).map(|_| Word::default()).collect();
     let words: &'static [Word] = words.leak();
     move || ActiveSet::new(Bitmap::new(geometry, words))
 }

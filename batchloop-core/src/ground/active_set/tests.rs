@@ -20,7 +20,7 @@ impl Fixture {
     fn new(slots: usize) -> Self {
         let geometry = Geometry::of(slots);
         // A set may begin anywhere; here, behind three words of somebody else's.
-        let words = (0..geometry.words() + 3).map(|_| Word::EMPTY).collect();
+        let words = (0..geometry.words() + 3).map(|_| Word::default()).collect();
         Fixture { geometry, words }
     }
 

@@ -15,7 +15,7 @@ fn a_slot_that_is_given_back_while_its_leaf_fills_is_found() {
     loom::model(|| {
         let geometry: &'static Geometry = Box::leak(Box::new(Geometry::of(2 * BITS)));
         let slot = |number| geometry.slot(number).unwrap();
-        let words: Vec<Word> = (0..geometry.words()).map(|_| Word::empty()).collect();
+        let words: Vec<Word> = (0..geometry.words()).map(|_| Word::default()).collect();
         let words: &'static [Word] = words.leak();
         let set = FreeSet::<Shared>::new(Bitmap::new(geometry, words));
         for number in 0..BITS - 1 {

@@ -11,7 +11,7 @@ use crate::ground::{
 const SIZES: [usize; 8] = [1, 2, 63, 64, 65, 4095, 4096, 4097];
 
 fn words(geometry: &Geometry) -> Vec<Word> {
-    (0..geometry.words()).map(|_| Word::EMPTY).collect()
+    (0..geometry.words()).map(|_| Word::default()).collect()
 }
 
 fn agrees<A: Access>(slots: usize, operations: &[Option<prop::sample::Index>]) {
