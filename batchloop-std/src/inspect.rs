@@ -3,8 +3,8 @@
 //! The core lists the states of one machine ([`Census`](batchloop_core::Census)). Here machines have names, and states of
 //! all of them stand below their parents.
 
-mod registry;
+mod system;
 mod system_dump;
 
-pub use registry::{NameTaken, Registration, Registry, dump_all, register};
+pub use system::{NameTaken, Registration, System, dump_all, register};
 pub use system_dump::{MachineDump, ParentDump, SiteDump, StateDump, SystemDump};

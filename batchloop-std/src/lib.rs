@@ -41,7 +41,7 @@ mod workers;
 
 pub use batchloop_core::*;
 pub use inspect::{
-    MachineDump, NameTaken, ParentDump, Registration, Registry, SiteDump, StateDump, SystemDump,
+    MachineDump, NameTaken, ParentDump, Registration, SiteDump, StateDump, System, SystemDump,
     dump_all, register,
 };
 pub use queue::{Closed, PushError, Queue, Sender, queue};

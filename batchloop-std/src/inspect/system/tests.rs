@@ -11,19 +11,19 @@ use batchloop_core::Lineage;
 
 #[test]
 fn names_are_taken_until_the_registration_is_dropped() {
-    let registry = Registry::new();
+    let system = System::new();
     let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
-    let first = registry.register("one", machine).unwrap();
+    let first = system.register("one", machine).unwrap();
     assert_eq!(first.name(), "one");
-    let refused = registry.register("one", machine).map(drop);
+    let refused = system.register("one", machine).map(drop);
     assert_eq!(refused, Err(NameTaken("one".into())));
     let text = refused.unwrap_err().to_string();
     assert_eq!(text, "another machine is registered as \"one\"");
-    assert_eq!(registry.dump().machines.len(), 1);
+    assert_eq!(system.dump().machines.len(), 1);
     drop(first);
-    assert_eq!(registry.dump().to_string(), "");
-    let _again = registry.register("one", machine).unwrap();
-    assert_eq!(registry.dump().to_string(), "one: u8, 0 of 1 slots\n");
+    assert_eq!(system.dump().to_string(), "");
+    let _again = system.register("one", machine).unwrap();
+    assert_eq!(system.dump().to_string(), "one: u8, 0 of 1 slots\n");
 }
 
 fn wait(cx: &mut Turn<'_, &'static str, Shared>) {
@@ -37,12 +37,12 @@ fn wait(cx: &mut Turn<'_, &'static str, Shared>) {
 
 #[test]
 fn states_are_a_tree_by_parent_across_machines() {
-    let registry = Registry::new();
+    let system = System::new();
     let upper: Machine<&str, Shared> = Machine::heap(Capacity::slots(4));
     let lower: Machine<u8> = Machine::heap(Capacity::slots(8).parents(true));
     let _registered = (
-        registry.register("upper", upper.dump().states()).unwrap(),
-        registry.register("lower", lower).unwrap(),
+        system.register("upper", upper.dump().states()).unwrap(),
+        system.register("lower", lower).unwrap(),
     );
     let [a, b, c] = ["a", "b", "c"].map(|name| upper.allocate(name).unwrap());
     let of_b = lower.allocate_child(0, upper.lineage(b)).unwrap();
@@ -53,7 +53,7 @@ fn states_are_a_tree_by_parent_across_machines() {
     upper.driver().unwrap().turn(wait).unwrap();
     upper.post(a, Events::READABLE).unwrap();
     upper.release(c).unwrap();
-    let dump = registry.dump();
+    let dump = system.dump();
     let place = |name: &str| {
         let path = &dump.states[0].path;
         let site = path.iter().find(|site| site.name == Some(name));
@@ -78,13 +78,13 @@ lower#1v1 active at the entrance, child of upper#2v1 (ended)
 
 #[test]
 fn a_parent_of_no_registered_machine_is_named_by_its_type() {
-    let registry = Registry::new();
+    let system = System::new();
     let upper: Machine<i16> = Machine::heap(Capacity::slots(1));
     let lower: Machine<u8> = Machine::heap(Capacity::slots(1).parents(true));
-    let _registered = registry.register("lower", lower).unwrap();
+    let _registered = system.register("lower", lower).unwrap();
     let parent = upper.allocate(0).unwrap();
     lower.allocate_child(1, upper.lineage(parent)).unwrap();
-    let dump = registry.dump();
+    let dump = system.dump();
     let parent = dump.states[0].parent.as_ref().unwrap();
     assert_eq!(parent.to_string(), "i16#0v1");
 }
@@ -114,10 +114,10 @@ fn each_is_listed_once<const N: usize>(one: Machine<&'static str>, other: Machin
         .unwrap();
     one.allocate_child("elsewhere", one.lineage(before))
         .unwrap();
-    let registry = Registry::new();
-    let _one = registry.register("one", one).unwrap();
-    let _other = registry.register("other", other).unwrap();
-    let dump = registry.dump();
+    let system = System::new();
+    let _one = system.register("one", one).unwrap();
+    let _other = system.register("other", other).unwrap();
+    let dump = system.dump();
     let mut listed: Vec<(&str, usize)> = dump
         .states
         .iter()
@@ -153,14 +153,14 @@ fn each_state_is_listed_once_even_if_parents_go_round() {
 #[cfg(feature = "serde")]
 #[test]
 fn tools_read_it_as_json() {
-    let registry = Registry::new();
+    let system = System::new();
     let machine: Machine<&str, Shared> = Machine::heap(Capacity::slots(2).parents(true));
-    let _registered = registry.register("m", machine.dump().states()).unwrap();
+    let _registered = system.register("m", machine.dump().states()).unwrap();
     let parent = machine.allocate("top").unwrap();
     machine
         .allocate_child("below", machine.lineage(parent))
         .unwrap();
-    let json = serde_json::to_value(registry.dump()).unwrap();
+    let json = serde_json::to_value(system.dump()).unwrap();
     let expected = serde_json::json!({
         "machines": [{ "name": "m", "state": "&str", "live": 2, "slots": 2 }],
         "states": [
@@ -200,9 +200,9 @@ fn churn(cx: &mut Turn<'_, [u64; 4], Shared>, end: &OnceLock<()>) {
 
 #[test]
 fn a_dump_stops_no_worker_and_shows_no_state_that_is_half_written() {
-    let registry = Registry::new();
+    let system = System::new();
     let machine: Machine<[u64; 4], Shared> = Machine::heap(Capacity::slots(100).drivers(2));
-    let _registered = registry.register("churn", machine.dump().states()).unwrap();
+    let _registered = system.register("churn", machine.dump().states()).unwrap();
     let bell = Parking::new(&machine).unwrap().bell();
     let (end, ready) = (Arc::new(OnceLock::new()), Arc::new(Barrier::new(3)));
     let workers = [(); 2].map(|()| {
@@ -217,7 +217,7 @@ fn a_dump_stops_no_worker_and_shows_no_state_that_is_half_written() {
     });
     ready.wait();
     for _ in 0..3000 {
-        for state in registry.dump().states {
+        for state in system.dump().states {
             let text = state.state.unwrap();
             let whole = ["busy", "[7, 7, 7, 7]", "[9, 9, 9, 9]"];
             assert!(whole.contains(&text.as_str()), "{text}");
@@ -228,5 +228,5 @@ fn a_dump_stops_no_worker_and_shows_no_state_that_is_half_written() {
     for worker in workers {
         worker.join().unwrap();
     }
-    assert_eq!(registry.dump().states, []);
+    assert_eq!(system.dump().states, []);
 }

@@ -24,22 +24,21 @@ impl Error for NameTaken {}
 
 /// Machines by name, so that the whole system can be dumped.
 ///
-/// Most programs use the one behind [`register`] and [`dump_all`]; a registry of its own is for a part of a program, or for
-/// a test.
+/// Most programs use the one behind [`register`] and [`dump_all`]; another one is for a part of a program, or for a test.
 ///
-/// *Progress*: a registry has a lock, held while a machine is added or removed and while the list is copied for a dump.
+/// *Progress*: a system has a lock, held while a machine is added or removed and while the list is copied for a dump.
 /// Drivers, hooks and wakers never take it. Not for interrupt and signal handlers.
 #[derive(Debug, Default)]
-pub struct Registry {
+pub struct System {
     machines: Mutex<Vec<(String, Census)>>,
 }
 
-static REGISTRY: Registry = Registry::new();
+static SYSTEM: System = System::new();
 
-impl Registry {
-    /// Makes a registry without machines.
+impl System {
+    /// Makes a system without machines.
     pub const fn new() -> Self {
-        Registry {
+        System {
             machines: Mutex::new(Vec::new()),
         }
     }
@@ -49,7 +48,7 @@ impl Registry {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lists the machine in this registry; see the function [`register`].
+    /// Lists the machine in this system; see the function [`register`].
     ///
     /// # Errors
     ///
@@ -65,24 +64,21 @@ impl Registry {
             return Err(NameTaken(name));
         }
         machines.push((name.clone(), machine.into()));
-        Ok(Registration {
-            registry: self,
-            name,
-        })
+        Ok(Registration { system: self, name })
     }
 
-    /// Returns the live states of the machines of this registry; see the function [`dump_all`].
+    /// Returns the live states of the machines of this system; see the function [`dump_all`].
     pub fn dump(&self) -> SystemDump {
         let machines = self.machines().clone();
         SystemDump::of(&machines)
     }
 }
 
-/// A machine's entry in a registry. Dropping it removes the entry; the machine itself goes on.
-#[must_use = "dropping it removes the machine from the registry"]
+/// A machine's entry in a [`System`]. Dropping it removes the entry; the machine itself goes on.
+#[must_use = "dropping it removes the machine from the system"]
 #[derive(Debug)]
 pub struct Registration<'a> {
-    registry: &'a Registry,
+    system: &'a System,
     name: String,
 }
 
@@ -95,7 +91,7 @@ impl Registration<'_> {
 
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
-        let mut machines = self.registry.machines();
+        let mut machines = self.system.machines();
         machines.retain(|(name, _)| *name != self.name);
     }
 }
@@ -133,7 +129,7 @@ pub fn register(
     name: impl Into<String>,
     machine: impl Into<Census>,
 ) -> Result<Registration<'static>, NameTaken> {
-    REGISTRY.register(name, machine)
+    SYSTEM.register(name, machine)
 }
 
 /// Returns every live state of every registered machine, as a tree by parent. Print it, or with feature `serde` serialise
@@ -142,7 +138,7 @@ pub fn register(
 /// The system runs meanwhile: no worker is stopped, and each state is shown as it was when the dump came to it. A state
 /// is locked while it is itself printed, as by a hook.
 pub fn dump_all() -> SystemDump {
-    REGISTRY.dump()
+    SYSTEM.dump()
 }
 
 #[cfg(all(test, not(loom)))]
