@@ -30,7 +30,6 @@ impl<B> OneRing<B> {
         self.rung.store(false, Ordering::Relaxed);
     }
 
-    #[cfg(test)]
     pub(crate) fn bell(&self) -> &B {
         &self.bell
     }

@@ -199,9 +199,9 @@
 //! * 255 machines, 2²⁴ slots each; a token in the kernel has 32 bits of the version.
 //! * Regular files are always ready, for epoll; they cannot be registered.
 
+mod backend;
 mod bell;
 mod deadlines;
-mod epoll;
 mod event_fd;
 mod gathering;
 mod gone;
@@ -210,19 +210,15 @@ mod mark;
 mod multiplexer;
 mod polled;
 mod producer;
+mod readiness;
 mod received;
 mod registry;
-#[cfg_attr(
-    not(all(
-        feature = "uring",
-        any(target_arch = "aarch64", target_arch = "x86_64")
-    )),
-    path = "ring/absent.rs"
-)]
+#[cfg(io_uring)]
 mod ring;
 mod signals;
 mod stream;
 mod sync;
+mod wait;
 
 pub use deadlines::Deadlines;
 pub use event_fd::EventFd;

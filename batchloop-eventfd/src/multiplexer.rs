@@ -3,8 +3,7 @@
 use std::{
     fmt, io,
     num::NonZeroU64,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
+    os::fd::{AsFd, BorrowedFd},
     thread,
     time::{Duration, Instant},
 };
@@ -13,26 +12,20 @@ use batchloop_core::{
     Access, Announced, Events, Machine, Stale, Token, Watch, Workload, Workloads,
 };
 use rustix::{
-    event::epoll::{self, Event, EventFlags},
+    event::epoll::{self, EventFlags},
     thread::set_current_timer_slack,
 };
 
 use crate::{
+    backend::Backend,
     bell::OneRing,
-    epoll::{Wait, translate, wait},
     event_fd::EventFd,
     gathering::Gathering,
     mark::Mark,
     polled::Polled,
     producer::{Producer, Producers},
     registry::Registry,
-    ring::Ring,
-};
-
-/// How many events one system call reports at most. More are reported by the next one.
-const EVENTS_AT_ONCE: usize = match cfg!(test) {
-    false => 1024,
-    true => 8,
+    wait::Wait,
 };
 
 /// How long descriptors go unlooked at while there is work.
@@ -74,16 +67,12 @@ const BUSY: Duration = Duration::from_micros(30);
 #[doc(alias = "poller")]
 #[doc(alias = "reactor")]
 pub struct Multiplexer {
-    epoll: Arc<OwnedFd>,
-    ring: Option<Ring>,
+    backend: Backend,
     bell: &'static OneRing<EventFd>,
     machines: Vec<Box<dyn Member>>,
     producers: Producers,
     /// The sleep that the thread is in, or is about to enter.
     announced: Vec<Announced>,
-    events: Vec<Event>,
-    /// Whether epoll may have more of them, of which the ring does not tell.
-    has_more: bool,
     /// When a busy thread last looked at its descriptors; `None` once it has slept.
     looked: Option<Instant>,
     gathering: Gathering,
@@ -111,19 +100,22 @@ impl Multiplexer {
     ///
     /// The kernel's, where there are too many descriptors.
     pub fn new() -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let bell = EventFd::new()?;
+        Self::waiting_with(|_| Backend::on_epoll())
+    }
+
+    fn waiting_with(
+        make: impl FnOnce(&'static OneRing<EventFd>) -> io::Result<Backend>,
+    ) -> io::Result<Self> {
+        let bell: &_ = Box::leak(Box::new(OneRing::new(EventFd::new()?)));
+        let backend = make(bell)?;
         let flags = EventFlags::IN | EventFlags::ET;
-        epoll::add(&epoll, &bell, Mark::BELL.to_data(), flags)?;
+        epoll::add(&**backend.epoll(), bell.bell(), Mark::BELL.to_data(), flags)?;
         Ok(Multiplexer {
-            epoll: Arc::new(epoll),
-            ring: None,
-            bell: Box::leak(Box::new(OneRing::new(bell))),
+            backend,
+            bell,
             machines: Vec::new(),
             producers: Producers::default(),
             announced: Vec::new(),
-            events: Vec::with_capacity(EVENTS_AT_ONCE),
-            has_more: false,
             looked: None,
             gathering: Gathering::new(Duration::ZERO),
             total: Polled::default(),
@@ -148,10 +140,7 @@ impl Multiplexer {
     /// may go on with [`new`](Self::new).
     #[cfg(feature = "uring")]
     pub fn with_uring() -> io::Result<Self> {
-        let mut multiplexer = Self::new()?;
-        let epoll = Arc::clone(&multiplexer.epoll);
-        multiplexer.ring = Some(Ring::new(epoll, multiplexer.bell)?);
-        Ok(multiplexer)
+        Self::waiting_with(Backend::on_uring)
     }
 
     /// Lets the thread pause before it sleeps, so that more comes together: fewer waits and larger batches, for answers
@@ -213,8 +202,7 @@ impl Multiplexer {
         }
         let number = self.machines.len() as u8;
         self.machines.push(Box::new(machine));
-        let ring = self.ring.as_ref().map(Ring::shared);
-        Ok(Registry::new(&self.epoll, ring, number))
+        Ok(Registry::new(self.backend.remote(), number))
     }
 
     /// Registers a descriptor that belongs to no state: a listener, a pipe that signals come through. When it becomes
@@ -226,7 +214,8 @@ impl Multiplexer {
     pub fn add_producer(&mut self, fd: impl AsFd) -> io::Result<Producer> {
         let (number, producer) = self.producers.add();
         let flags = EventFlags::IN | EventFlags::ET;
-        epoll::add(&*self.epoll, fd, Mark::Producer(number).to_data(), flags)?;
+        let mark = Mark::Producer(number).to_data();
+        epoll::add(&**self.backend.epoll(), fd, mark, flags)?;
         Ok(producer)
     }
 
@@ -251,7 +240,7 @@ impl Multiplexer {
             return polled;
         }
         if self.is_time_to_look() {
-            self.wait(Wait::Not)?;
+            self.backend.wait(Wait::Not)?;
         }
         Ok(self.deliver())
     }
@@ -259,15 +248,15 @@ impl Multiplexer {
     /// Waits, with a pause before if that is worth it.
     fn sleep(&mut self, deadline: Option<Instant>) -> io::Result<Polled> {
         if !self.gathering.is_on() {
-            self.wait(Wait::until(deadline))?;
-            let polled = self.rise();
+            self.backend.wait(Wait::until(deadline))?;
+            let polled = self.deliver_awake();
             self.gathering.note(polled.delivered);
             return Ok(polled);
         }
-        self.wait(Wait::Not)?;
-        let has_found = !self.is_quiet();
+        self.backend.wait(Wait::Not)?;
+        let has_found = !self.backend.is_quiet();
         let found = if has_found {
-            self.rise()
+            self.deliver_awake()
         } else {
             Polled::default()
         };
@@ -281,11 +270,11 @@ impl Multiplexer {
             thread::sleep(pause);
         }
         if !has_found {
-            self.wait(Wait::until(deadline))?;
+            self.backend.wait(Wait::until(deadline))?;
         } else if pause.is_some() {
-            self.wait(Wait::Not)?;
+            self.backend.wait(Wait::Not)?;
         }
-        let polled = found + self.rise();
+        let polled = found + self.deliver_awake();
         let ended = Instant::now();
         let paused = pause.map(|_| ended - begun);
         self.gathering.end(ended, polled.delivered, paused);
@@ -293,14 +282,9 @@ impl Multiplexer {
     }
 
     /// Delivers what has come. By then the thread must be known to be awake: else what it posts rings its own bell.
-    fn rise(&mut self) -> Polled {
+    fn deliver_awake(&mut self) -> Polled {
         self.announced.clear();
         self.deliver()
-    }
-
-    /// Whether the last wait brought nothing.
-    fn is_quiet(&self) -> bool {
-        self.events.is_empty() && self.ring.as_ref().is_none_or(Ring::is_quiet)
     }
 
     /// As [`poll`](Self::poll), for a thread that sleeps elsewhere, in another library's loop: collects what has happened
@@ -357,39 +341,20 @@ impl Multiplexer {
     ///
     /// As [`poll`](Self::poll).
     pub fn settle(&mut self, drivers: &[Watch]) -> io::Result<bool> {
-        if let Some(ring) = &mut self.ring {
-            ring.host()?;
-            // Whoever waits for it must find it empty, whether the ring has told of it or not.
-            self.has_more = true;
-        }
+        self.backend.enable_notify()?;
         let asleep = self.announce(drivers)?;
         if asleep {
             self.looked = None;
         }
         if asleep || self.is_time_to_look() {
-            self.wait(Wait::Not)?;
+            self.backend.wait(Wait::Not)?;
         }
         // What is left in the kernel makes no new edge. So the thread sleeps when it has seen that there is none.
-        if !self.is_quiet() {
-            self.rise();
+        if !self.backend.is_quiet() {
+            self.deliver_awake();
             return Ok(false);
         }
-        Ok(asleep && self.ring.as_mut().is_none_or(Ring::lie_down))
-    }
-
-    /// Waits for something to deliver.
-    fn wait(&mut self, how: Wait) -> io::Result<()> {
-        let Some(ring) = &mut self.ring else {
-            return wait(&self.epoll, &mut self.events, how);
-        };
-        // The ring tells of epoll's events once, however many they are.
-        let has_more = std::mem::take(&mut self.has_more);
-        let how = if has_more { Wait::Not } else { how };
-        if ring.wait(how)? || has_more {
-            wait(&self.epoll, &mut self.events, Wait::Not)?;
-            self.has_more = self.events.len() == EVENTS_AT_ONCE;
-        }
-        Ok(())
+        Ok(asleep && self.backend.prepare_sleep())
     }
 
     /// Says that the thread is about to sleep, in place of what was said before. Answers whether it may.
@@ -425,25 +390,22 @@ impl Multiplexer {
 
     fn deliver(&mut self) -> Polled {
         let mut polled = Polled::default();
-        let events = self.events.drain(..);
-        let events = events.map(|event| (Mark::from_data(event.data), translate(event.flags)));
-        for (mark, events) in events.chain(self.ring.iter_mut().flat_map(Ring::news)) {
-            match mark {
-                Mark::State(machine, token) => {
-                    let machine = self.machines.get(usize::from(machine));
-                    match machine.map_or(Err(Stale), |machine| machine.post(token, events)) {
-                        Ok(()) => polled.delivered += 1,
-                        Err(Stale) => polled.stale += 1,
-                    }
-                }
-                Mark::BELL => polled.rung = true,
-                Mark::Producer(number) => {
-                    if self.producers.make_ready(number) {
-                        polled.producers += 1;
-                    }
+        let (machines, producers) = (&self.machines, &self.producers);
+        self.backend.deliver(|mark, events| match mark {
+            Mark::State(machine, token) => {
+                let machine = machines.get(usize::from(machine));
+                match machine.map_or(Err(Stale), |machine| machine.post(token, events)) {
+                    Ok(()) => polled.delivered += 1,
+                    Err(Stale) => polled.stale += 1,
                 }
             }
-        }
+            Mark::BELL => polled.rung = true,
+            Mark::Producer(number) => {
+                if producers.make_ready(number) {
+                    polled.producers += 1;
+                }
+            }
+        });
         self.total = self.total + polled;
         polled
     }
@@ -454,12 +416,12 @@ impl Multiplexer {
     /// A program that ends should wait for them, as it does for the states that live:
     /// `shutdown.is_over(machine.live() + multiplexer.lingering())`.
     pub fn lingering(&self) -> usize {
-        self.ring.as_ref().map_or(0, Ring::lingering)
+        self.backend.lingering()
     }
 
-    #[cfg(all(test, feature = "uring"))]
-    pub(crate) fn ring(&mut self) -> &mut Ring {
-        self.ring.as_mut().expect("it has one")
+    #[cfg(all(test, io_uring))]
+    pub(crate) fn ring(&mut self) -> &mut crate::ring::Ring {
+        self.backend.ring()
     }
 
     /// What all waits together have brought.
@@ -471,7 +433,7 @@ impl Multiplexer {
 /// The one descriptor of the whole, for another loop to wait for: readable while there is something to collect.
 impl AsFd for Multiplexer {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ring.as_ref().map_or(self.epoll.as_fd(), AsFd::as_fd)
+        self.backend.as_fd()
     }
 }
 

@@ -1,18 +1,14 @@
 //! Which file descriptors of a machine's states a multiplexer listens to.
 
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Arc, Weak},
-};
+use std::{io, os::fd::AsFd};
 
 use batchloop_core::{Events, Token};
 use rustix::{
-    event::epoll::{self, EventData, EventFlags},
+    event::epoll::{self, EventFlags},
     io::Errno,
 };
 
-use crate::{epoll::interest, gone::gone, mark::Mark, ring::Shared, stream::Stream};
+use crate::{backend::Remote, mark::Mark, readiness::interest, stream::Stream};
 
 /// Where the file descriptors of one machine's states are registered.
 ///
@@ -23,19 +19,14 @@ use crate::{epoll::interest, gone::gone, mark::Mark, ring::Shared, stream::Strea
 /// none.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    /// The multiplexer's, as long as it is there.
-    epoll: Weak<OwnedFd>,
-    ring: Option<Arc<Shared>>,
+    /// The multiplexer's.
+    backend: Remote,
     machine: u8,
 }
 
 impl Registry {
-    pub(crate) fn new(epoll: &Arc<OwnedFd>, ring: Option<Arc<Shared>>, machine: u8) -> Self {
-        Registry {
-            epoll: Arc::downgrade(epoll),
-            ring,
-            machine,
-        }
+    pub(crate) fn new(backend: Remote, machine: u8) -> Self {
+        Registry { backend, machine }
     }
 
     /// Registers a state's stream, which is connected: with the multiplexer's io_uring if it has one, or else as
@@ -55,25 +46,12 @@ impl Registry {
     /// As [`add`](Self::add), and [`io::ErrorKind::NotConnected`] if this multiplexer, or the one whose io_uring the
     /// stream is attached to, has been dropped. Then the stream is where it was.
     pub fn attach(&self, stream: &mut Stream, state: Token) -> io::Result<()> {
-        let (epoll, mark) = (self.epoll()?, Mark::State(self.machine, state));
-        match &self.ring {
-            Some(ring) => {
-                stream.attach_to_ring(ring, mark)?;
-                stream.tell(mark)?;
-                // It may have been added with its descriptor alone.
-                let _ = epoll::delete(&*epoll, &*stream);
-                Ok(())
-            }
-            None => stream.attach_to_epoll(&epoll, mark),
-        }
+        self.backend.attach(stream, self.mark(state))
     }
 
     /// As [`attach`](Self::attach), for a stream that is registered nowhere.
     pub(crate) fn attach_new(&self, stream: &mut Stream, state: Token) -> io::Result<()> {
-        match &self.ring {
-            Some(ring) => stream.attach_to_ring(ring, Mark::State(self.machine, state)),
-            None => self.attach(stream, state),
-        }
+        self.backend.attach_new(stream, self.mark(state))
     }
 
     /// Registers a state's file descriptor, edge-triggered in both directions, until it is closed.
@@ -112,7 +90,8 @@ impl Registry {
     /// The kernel's: no memory, or a descriptor that is not registered. A multiplexer that has been dropped.
     pub fn listen_again(&self, fd: impl AsFd, state: Token, events: Events) -> io::Result<()> {
         let flags = interest(events) | EventFlags::ONESHOT;
-        epoll::modify(&*self.epoll()?, fd, self.mark(state), flags)?;
+        let mark = self.mark(state).to_data();
+        epoll::modify(&*self.backend.epoll()?, fd, mark, flags)?;
         Ok(())
     }
 
@@ -126,32 +105,23 @@ impl Registry {
     ///
     /// The kernel's: a descriptor that is not registered. A multiplexer that has been dropped.
     pub fn remove(&self, fd: impl AsFd) -> io::Result<()> {
-        let epoll = self.epoll()?;
-        if !self.is_attached(&fd, Shared::remove) {
+        let epoll = self.backend.epoll()?;
+        if !self.backend.detach(fd.as_fd()) {
             epoll::delete(&*epoll, fd)?;
         }
         Ok(())
     }
 
     fn register(&self, fd: impl AsFd, state: Token, flags: EventFlags) -> io::Result<()> {
-        let epoll = self.epoll()?;
-        if self.is_attached(&fd, Shared::has) {
+        let epoll = self.backend.epoll()?;
+        if self.backend.has_attached(fd.as_fd()) {
             return Err(Errno::EXIST.into());
         }
-        epoll::add(&*epoll, fd, self.mark(state), flags)?;
+        epoll::add(&*epoll, fd, self.mark(state).to_data(), flags)?;
         Ok(())
     }
 
-    fn is_attached(&self, fd: impl AsFd, ask: fn(&Shared, BorrowedFd<'_>) -> bool) -> bool {
-        let ring = self.ring.as_ref();
-        ring.is_some_and(|ring| ask(ring, fd.as_fd()))
-    }
-
-    fn epoll(&self) -> io::Result<Arc<OwnedFd>> {
-        self.epoll.upgrade().ok_or_else(gone)
-    }
-
-    fn mark(&self, state: Token) -> EventData {
-        Mark::State(self.machine, state).to_data()
+    fn mark(&self, state: Token) -> Mark {
+        Mark::State(self.machine, state)
     }
 }

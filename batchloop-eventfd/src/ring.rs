@@ -52,18 +52,15 @@ use std::{
 
 use rustix::event::epoll::{CreateFlags, EventData, EventFlags, add, create};
 
-use crate::{
-    bell::OneRing,
-    epoll::{Wait, translate},
-    event_fd::EventFd,
-};
+use crate::{bell::OneRing, event_fd::EventFd, readiness::translate, wait::Wait};
 
 pub(crate) use attached::Attached;
 use connection::Arrival;
-pub(crate) use connections::Shared;
+pub(crate) use connections::SharedConnections;
 use connections::{Connections, News};
 use operations::{Completion, Entered, Kind, Operations};
 pub(crate) use past::Past;
+pub(crate) use successor::Successor;
 
 /// What has been completed, beside what states should know.
 struct Collected {
@@ -76,7 +73,7 @@ struct Collected {
 /// The thread's side.
 pub(crate) struct Ring {
     operations: Operations,
-    shared: Arc<Shared>,
+    shared: Arc<SharedConnections>,
     epoll: Arc<OwnedFd>,
     waits_for_epoll: bool,
     /// What another library's loop waits for: the next two. The ring's own descriptor does not do, because it is not
@@ -84,14 +81,14 @@ pub(crate) struct Ring {
     front: OwnedFd,
     /// Readable when an operation has ended.
     notice: EventFd,
-    is_hosted: bool,
+    notifies: bool,
     news: Vec<News>,
 }
 
 impl Ring {
     pub(crate) fn new(epoll: Arc<OwnedFd>, bell: &'static OneRing<EventFd>) -> io::Result<Self> {
         let operations = Operations::new()?;
-        let shared = Arc::new(Shared::new(bell));
+        let shared = Arc::new(SharedConnections::new(bell));
         // SAFETY: K1: the ring ends all operations before it lets go of what it shares, or never does.
         unsafe { operations.receive_into(&shared.lock().buffers)? };
         let (front, notice) = (create(CreateFlags::CLOEXEC)?, EventFd::new()?);
@@ -104,15 +101,15 @@ impl Ring {
             waits_for_epoll: false,
             front,
             notice,
-            is_hosted: false,
+            notifies: false,
             news: Vec::new(),
         };
         ring.try_multishot()?;
         Ok(ring)
     }
 
-    /// A stream's end of a connection from now on.
-    pub(crate) fn shared(&self) -> Arc<Shared> {
+    /// Its connections, for the streams that are attached.
+    pub(crate) fn connections(&self) -> Arc<SharedConnections> {
         Arc::clone(&self.shared)
     }
 
@@ -132,7 +129,7 @@ impl Ring {
     }
 
     /// What has happened to states' connections.
-    pub(crate) fn news(&mut self) -> impl Iterator<Item = News> + '_ {
+    pub(crate) fn events(&mut self) -> impl Iterator<Item = News> + '_ {
         self.news.drain(..)
     }
 
@@ -142,17 +139,17 @@ impl Ring {
     }
 
     /// What happens from now on makes its descriptor readable.
-    pub(crate) fn host(&mut self) -> io::Result<()> {
-        if !self.is_hosted {
+    pub(crate) fn enable_notify(&mut self) -> io::Result<()> {
+        if !self.notifies {
             self.operations.notify(&self.notice)?;
-            self.is_hosted = true;
+            self.notifies = true;
         }
         Ok(())
     }
 
     /// From now on, who has something to queue rings, and the descriptor is readable when there is news. Not if there is
     /// something already.
-    pub(crate) fn lie_down(&mut self) -> bool {
+    pub(crate) fn prepare_sleep(&mut self) -> bool {
         self.notice.drain();
         // Looked for after the notice of it may have been taken.
         if !self.operations.is_quiet() {

@@ -11,10 +11,7 @@ pub(crate) mod plain {
 }
 
 /// For what is shared with the kernel, which no model knows.
-#[cfg(all(
-    feature = "uring",
-    any(target_arch = "aarch64", target_arch = "x86_64")
-))]
+#[cfg(io_uring)]
 pub(crate) mod kernel {
     pub(crate) use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 }

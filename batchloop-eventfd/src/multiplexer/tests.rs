@@ -11,6 +11,7 @@ use batchloop_core::{
 };
 
 use super::*;
+use crate::backend::EVENTS_AT_ONCE;
 
 struct State {
     socket: UnixStream,

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::OwnedFd,
     sync::{Arc, Weak},
 };
 
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::{
     buffers::Buffers,
     connection::Connection,
-    connections::Shared,
+    connections::SharedConnections,
     name::Name,
     successor::{Directions, Inherit, Successor},
 };
@@ -19,15 +19,14 @@ use crate::{gone::gone, mark::Mark, received::Received};
 
 /// A stream's end of a connection.
 pub(crate) struct Attached {
-    shared: Arc<Shared>,
+    shared: Arc<SharedConnections>,
     name: Name,
-    socket: Arc<OwnedFd>,
 }
 
 impl Attached {
     /// A new connection of a ring, which waits until the past has released the socket if there is one.
     pub(crate) fn new(
-        shared: &Arc<Shared>,
+        shared: &Arc<SharedConnections>,
         socket: Arc<OwnedFd>,
         mark: Mark,
         waits: bool,
@@ -36,26 +35,21 @@ impl Attached {
             true => Directions::BOTH,
             false => Directions::NONE,
         };
-        let connection = Connection::new(Arc::clone(&socket), mark, held);
+        let connection = Connection::new(socket, mark, held);
         let name = shared.work(|connections| connections.usable()?.insert(connection))?;
         Ok(Attached {
             shared: Arc::clone(shared),
             name,
-            socket,
         })
     }
 
-    pub(super) fn as_successor(&self) -> Successor {
-        let connections: Weak<dyn Inherit> = Arc::<Shared>::downgrade(&self.shared);
+    pub(crate) fn as_successor(&self) -> Successor {
+        let connections: Weak<dyn Inherit> = Arc::<SharedConnections>::downgrade(&self.shared);
         Successor::Ring(connections, self.name)
     }
 
-    pub(crate) fn descriptor(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.socket)
-    }
-
     /// Whether it is a connection of this ring.
-    pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {
+    pub(crate) fn is_of(&self, shared: &Arc<SharedConnections>) -> bool {
         Arc::ptr_eq(&self.shared, shared)
     }
 
@@ -187,14 +181,8 @@ impl Drop for Attached {
     }
 }
 
-impl AsFd for Attached {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
 impl fmt::Debug for Attached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} of a ring", self.socket)
+        write!(f, "{:?} of a ring", self.name)
     }
 }

@@ -297,14 +297,14 @@ impl Connections {
 
 /// The connections, for whoever works on one of them. The lock is held for a copy of some bytes, and never while the
 /// thread sleeps.
-pub(crate) struct Shared {
+pub(crate) struct SharedConnections {
     connections: Mutex<Connections>,
     bell: &'static OneRing<EventFd>,
 }
 
-impl Shared {
+impl SharedConnections {
     pub(crate) fn new(bell: &'static OneRing<EventFd>) -> Self {
-        Shared {
+        SharedConnections {
             connections: Mutex::new(Connections {
                 table: Table::default(),
                 buffers: Buffers::new(),
@@ -358,14 +358,14 @@ impl Shared {
     }
 }
 
-impl Inherit for Shared {
+impl Inherit for SharedConnections {
     fn inherit(&self, name: Name, released: Directions, broken: Option<Errno>) {
         self.work(|connections| connections.inherit(name, released, broken));
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for SharedConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shared")
+        f.write_str("SharedConnections")
     }
 }

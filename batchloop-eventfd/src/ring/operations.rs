@@ -22,7 +22,7 @@ use super::{
     connection::{Manner, Operation, Watched},
     name::Name,
 };
-use crate::epoll::Wait;
+use crate::wait::Wait;
 
 /// How many operations one system call submits at most. More need more calls.
 const SUBMISSIONS: u32 = 1024;

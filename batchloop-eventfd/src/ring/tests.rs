@@ -576,22 +576,28 @@ fn a_ring_with_something_to_do_does_not_let_another_loop_sleep() {
     };
     let (state, mut peer) = fixture.connect();
     assert!(
-        !fixture.multiplexer.ring().lie_down(),
+        !fixture.multiplexer.ring().prepare_sleep(),
         "a receive is queued"
     );
     fixture.brief_round();
     fixture.brief_round();
-    assert!(fixture.multiplexer.ring().lie_down());
+    assert!(fixture.multiplexer.ring().prepare_sleep());
     fixture.look(state, |state| state.stream.send(b"x").unwrap());
-    assert!(!fixture.multiplexer.ring().lie_down(), "a send is queued");
+    assert!(
+        !fixture.multiplexer.ring().prepare_sleep(),
+        "a send is queued"
+    );
     fixture.brief_round();
-    assert!(fixture.multiplexer.ring().lie_down());
+    assert!(fixture.multiplexer.ring().prepare_sleep());
     // Its notice may have been taken just before it was looked for.
     peer.write_all(b"x").unwrap();
-    assert!(!fixture.multiplexer.ring().lie_down(), "something has come");
+    assert!(
+        !fixture.multiplexer.ring().prepare_sleep(),
+        "something has come"
+    );
     fixture.round(true);
     fixture.brief_round();
-    assert!(fixture.multiplexer.ring().lie_down());
+    assert!(fixture.multiplexer.ring().prepare_sleep());
 }
 
 /// The thread sleeps on the one descriptor, as another library's loop would.
