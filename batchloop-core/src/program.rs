@@ -4,6 +4,7 @@ pub(crate) mod cursor;
 pub(crate) mod fault;
 pub(crate) mod field;
 pub(crate) mod growth;
+pub(crate) mod node;
 pub(crate) mod point;
 mod projections;
 pub(crate) mod shape;

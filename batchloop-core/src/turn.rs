@@ -6,7 +6,9 @@ pub(crate) mod driver;
 #[cfg(feature = "task-bell")]
 pub(crate) mod hosted;
 pub(crate) mod position;
+mod raw_batch;
 pub(crate) mod rest;
 pub(crate) mod run;
 pub(crate) mod scratch;
 pub(crate) mod step;
+mod sweep;

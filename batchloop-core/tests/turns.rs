@@ -347,3 +347,45 @@ fn a_way_back_is_no_way_to_another_shape() {
     assert!(text.contains(" at \"whole\" ("), "{text}");
     assert_eq!(machine.live(), 1);
 }
+
+/// Looked up and inserted as the one, and found as the other.
+#[test]
+fn a_point_may_be_a_scope_in_one_turn_and_a_stage_in_another() {
+    let machine: Machine<u32> = Machine::heap(Capacity::slots(2).points(2).scopes(2));
+    let mut driver = machine.driver().unwrap();
+    let state = machine.allocate(0).unwrap();
+    let [first, then] = [point!("first"), point!("then")];
+    let mut turn = |is_scope: bool| {
+        let mut runs = 0;
+        let turn = driver.turn(|cx| {
+            let new = cx.arrivals();
+            let new = match is_scope {
+                true => cx.scope(first, 0, |_| new),
+                false => cx.stage(first, new).advance(|_, _| {
+                    runs += 1;
+                    Step::Wait
+                }),
+            };
+            let new = match is_scope {
+                true => cx.stage(then, new).for_each(|_, _| runs += 1),
+                false => cx.scope(then, 0, |_| new),
+            };
+            new.put_back();
+        });
+        (turn.is_ok(), runs)
+    };
+    assert_eq!(turn(true), (true, 1));
+    assert_eq!(turn(true), (true, 1), "it was put back");
+    assert_eq!(
+        turn(false),
+        (true, 0),
+        "it is at a point that this turn does not visit"
+    );
+    let other = machine.allocate(1).unwrap();
+    assert_eq!(turn(false), (true, 1));
+    assert_eq!(turn(false), (true, 0));
+    machine.wake(other).unwrap();
+    assert_eq!(turn(false), (true, 1));
+    machine.release(state).unwrap();
+    assert_eq!(turn(true), (true, 0));
+}

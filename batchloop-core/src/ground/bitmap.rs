@@ -7,7 +7,10 @@
 //! The lowest level comes first in memory: setting a bit is the most frequent access, and finds its word by one
 //! addition.
 
-use crate::ground::{index::SlotId, word::Word};
+use crate::ground::{
+    index::{SetId, SlotId},
+    word::Word,
+};
 
 /// Bits in a word of this target.
 pub(crate) const BITS: usize = usize::BITS as usize;
@@ -84,6 +87,31 @@ impl Geometry {
     /// How many words the lowest level has.
     fn leaves(&self) -> usize {
         self.slots.div_ceil(BITS)
+    }
+}
+
+/// The top words of a machine's active sets, whose bitmaps lie one behind the other.
+pub(crate) struct Tops {
+    sets: &'static [Word],
+    /// Words of one bitmap.
+    words: usize,
+}
+
+impl Tops {
+    /// # Safety
+    ///
+    /// R5: there are words for a bitmap of this geometry for each set of the machine.
+    pub(crate) unsafe fn new(geometry: &Geometry, sets: &'static [Word]) -> Self {
+        let words = geometry.words;
+        Tops { sets, words }
+    }
+
+    pub(crate) fn of(&self, set: SetId) -> &'static Word {
+        // The last word but one of every bitmap.
+        let at = (set.number() + 1) * self.words - 2;
+        debug_assert!(at < self.sets.len());
+        // SAFETY: R5: the set is one of the machine's.
+        unsafe { self.sets.get_unchecked(at) }
     }
 }
 

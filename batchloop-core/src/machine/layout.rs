@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::{
     ground::word::Word,
-    program::trie::Node,
+    program::node::Node,
     slab::{
         capacity::Capacity,
         entry::Index,

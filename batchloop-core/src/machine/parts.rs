@@ -7,11 +7,15 @@ use core::{
 
 use crate::{
     ground::{
+        bitmap::Tops,
         witness::Witness,
         word::{Admits, Word},
     },
     machine::typed::Machine,
-    program::trie::{Node, Trie, Whole},
+    program::{
+        node::Node,
+        trie::{Trie, Whole},
+    },
     slab::{
         capacity::Capacity,
         entry::Index,
@@ -63,13 +67,16 @@ impl<T: 'static> Parts<T> {
             id: TypeId::of::<T>(),
             name: type_name::<T>(),
         };
+        let geometry = capacity.geometry();
         // SAFETY: R5: the caller's promise.
-        let trie = unsafe { Trie::new(self.nodes, capacity.points, capacity.scopes, whole) };
+        let tops = unsafe { Tops::new(&geometry, self.sets) };
+        // SAFETY: R5: as above.
+        let trie = unsafe { Trie::new(self.nodes, tops, capacity.points, capacity.scopes, whole) };
         let raw = self.raw.write(RawMachine {
             lives: self.lives,
             places: self.places,
             sets: self.sets,
-            geometry: capacity.geometry(),
+            geometry,
             payloads: Payloads {
                 base: self.payloads.as_mut_ptr().cast(),
                 stride: size_of::<T>(),

@@ -10,7 +10,7 @@ use crate::{
         parts::{Parts, Zeroed},
         typed::Machine,
     },
-    program::trie::Node,
+    program::node::Node,
     slab::{
         capacity::Capacity,
         entry::Index,

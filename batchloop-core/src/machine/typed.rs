@@ -8,10 +8,7 @@ use crate::{
         word::{Access, Local},
     },
     machine::full::{ChildError, Full},
-    program::{
-        shape::Path,
-        workload::{Workload, Workloads},
-    },
+    program::workload::{Workload, Workloads},
     signal::hook::{Reaction, Waker, deliver},
     slab::{
         events::Events,
@@ -261,13 +258,6 @@ impl<T, A: Access> Machine<T, A> {
             },
             None => Tenant::nothing(raw),
         }
-    }
-
-    /// What its batches work on before they are projected.
-    #[inline(always)]
-    pub(crate) fn whole(&self) -> Path<T> {
-        // SAFETY: R6: the machine's states are `T`s.
-        unsafe { Path::whole() }
     }
 
     /// How many slots have a state or are reserved for one.

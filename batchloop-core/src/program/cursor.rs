@@ -1,31 +1,36 @@
 //! The way of one traversal through the trie.
 
 use crate::{
-    ground::index::NodeId,
+    ground::{index::NodeId, word::Access},
     program::{
         fault::{Diverged, Fault},
+        node::{Node, Visited},
         point::{ProgramPoint, Site},
-        trie::{Node, Trie, Visited},
+        trie::Trie,
     },
 };
 
 /// Where a traversal stands among the children of one node. It is used with the machine whose links it follows: R5.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor {
+    /// The child that is expected next, as known when the last one was visited; the root if none is.
+    ahead: &'static Node,
+    /// The child that was visited last; the root if none was.
+    last: &'static Node,
+    /// Points that this turn has visited.
+    visited: usize,
     /// Nowhere, inside a scope that found no room: nothing is recorded here, and no stage has states.
     parent: Option<NodeId>,
-    /// The child that was visited last; the root if none was.
-    last: NodeId,
 }
 
 /// What a visit found. A node, or a fault, or both; neither inside a scope that found no room, whose fault has been told.
 pub(crate) struct Visit {
-    pub(crate) node: Option<NodeId>,
+    pub(crate) node: Option<&'static Node>,
     pub(crate) fault: Option<Fault>,
 }
 
 impl Visit {
-    fn found(node: NodeId) -> Self {
+    fn found(node: &'static Node) -> Self {
         Visit {
             node: Some(node),
             fault: None,
@@ -38,11 +43,42 @@ impl Visit {
 }
 
 impl Cursor {
-    pub(crate) fn at(parent: Option<NodeId>) -> Self {
+    /// In front of all that a turn visits.
+    #[inline]
+    pub(crate) fn start(trie: &Trie) -> Self {
+        let root = trie.node(NodeId::ROOT);
         Cursor {
-            parent,
-            last: NodeId::ROOT,
+            ahead: trie.node(root.first_child()),
+            last: root,
+            visited: 0,
+            parent: Some(NodeId::ROOT),
         }
+    }
+
+    /// In front of the children of the node; nowhere, if a scope found no room for one.
+    pub(crate) fn below(&self, trie: &Trie, node: Option<NodeId>) -> Self {
+        let first = node.map_or(NodeId::ROOT, |node| trie.node(node).first_child());
+        Cursor {
+            ahead: trie.node(first),
+            last: trie.node(NodeId::ROOT),
+            visited: self.visited,
+            parent: node,
+        }
+    }
+
+    /// The traversal comes back from the scope that it was in.
+    pub(crate) fn come_back(&mut self, inner: &Cursor) {
+        self.visited = inner.visited;
+    }
+
+    /// How many points this turn has visited.
+    pub(crate) fn visited(&self) -> usize {
+        self.visited
+    }
+
+    #[inline(always)]
+    pub(crate) fn count_visit(&mut self) {
+        self.visited += 1;
     }
 
     pub(crate) fn is_below_the_same(&self, other: &Cursor) -> bool {
@@ -51,90 +87,102 @@ impl Cursor {
 
     /// Whether it is in the scope that the other one has visited last, or nowhere.
     pub(crate) fn is_inside(&self, outer: &Cursor) -> bool {
-        self.parent.is_none_or(|parent| parent == outer.last)
+        self.parent.is_none_or(|parent| parent == outer.last())
     }
 
     /// What it is below of: `None` for nowhere.
-    pub(crate) fn scope<'f>(&self, trie: &'f Trie) -> Option<&'f Node> {
+    pub(crate) fn scope(&self, trie: &Trie) -> Option<&'static Node> {
         self.parent.map(|parent| trie.node(parent))
     }
 
-    /// Goes to the child that comes next, if that has this point and iteration: what happens in a program that always
-    /// visits the same points.
+    /// Goes on if the stage at this point comes next and nothing is active there: what happens mostly, in a program that
+    /// always visits the same points. Returns whether that is so.
     #[inline(always)]
-    pub(crate) fn predict(
-        &mut self,
-        trie: &Trie,
-        point: &'static ProgramPoint,
-        iteration: u32,
-    ) -> Option<NodeId> {
-        let next = if self.last != NodeId::ROOT {
-            let link = trie.node(self.last).link();
-            if link.is_loose {
-                return None;
-            }
-            link.node
-        } else {
-            self.scope(trie)?.first_child()
-        };
-        if next == NodeId::ROOT || !trie.node(next).is(point, iteration) {
-            return None;
+    pub(crate) fn passes<A: Access>(&mut self, point: &'static ProgramPoint) -> bool {
+        let is_quiet = self.ahead.is_quiet_stage::<A>(point);
+        if is_quiet {
+            // SAFETY: R1: a link has led to it, since the root is at no point.
+            unsafe { self.go_to::<A>(self.ahead) };
+            self.count_visit();
         }
-        self.last = next;
-        Some(next)
+        is_quiet
+    }
+
+    /// Goes to a child.
+    ///
+    /// # Safety
+    ///
+    /// R1: it is linked in.
+    #[inline(always)]
+    unsafe fn go_to<A: Access>(&mut self, node: &'static Node) {
+        self.last = node;
+        // SAFETY: R1: the caller's promise.
+        self.ahead = unsafe { node.ahead::<A>() };
+    }
+
+    /// The child that was visited last; the root if none was.
+    fn last(&self) -> NodeId {
+        self.last.number()
     }
 
     /// The child that comes next, as far as is known; the root if there is none.
     fn successor(&self, trie: &Trie) -> NodeId {
-        match self.last {
+        match self.last() {
             NodeId::ROOT => self.scope(trie).map_or(NodeId::ROOT, Node::first_child),
-            last => trie.node(last).next(),
+            _ => self.last.next(),
         }
     }
 
     /// Goes to the child with this point and iteration, wherever it stands, and inserts it if there is none.
+    #[inline]
+    pub(crate) fn visit<A: Access>(&mut self, trie: &Trie, site: Site, visited: Visited) -> Visit {
+        let is_next = self.ahead.is(site.point, site.iteration);
+        let visit = match is_next {
+            true => Visit::found(self.ahead),
+            false => self.look_up(trie, site, visited),
+        };
+        if let Some(node) = visit.node
+            && visit.fault.is_none()
+        {
+            // SAFETY: R1: it is a child that was found, or linked in.
+            unsafe { self.go_to::<A>(node) };
+        }
+        visit
+    }
+
+    /// The node of a site that is not the one expected.
     #[cold]
-    pub(crate) fn visit(
-        &mut self,
-        trie: &Trie,
-        point: &'static ProgramPoint,
-        iteration: u32,
-        visited: Visited,
-    ) -> Visit {
+    #[inline(never)]
+    fn look_up(&self, trie: &Trie, site: Site, visited: Visited) -> Visit {
         let Some(parent) = self.parent else {
             return Visit::failed(None);
         };
-        let site = Site { point, iteration };
         if let Some(node) = self.skip_to(trie, site) {
-            return Visit::found(node);
+            return Visit::found(trie.node(node));
         }
         let extending = trie.extend();
         if find(trie, self.successor(trie), site).is_some() {
             // Another worker has inserted it meanwhile.
             drop(extending);
-            return self.visit(trie, point, iteration, visited);
+            return self.look_up(trie, site, visited);
         }
         let first = trie.node(parent).first_child();
         let Some((node, _)) = find(trie, first, site) else {
-            return match extending.insert(parent, self.last, site, visited) {
-                Ok(node) => {
-                    self.last = node;
-                    Visit::found(node)
-                }
+            return match extending.insert(parent, self.last(), site, visited) {
+                Ok(node) => Visit::found(trie.node(node)),
                 Err(fault) => Visit::failed(Some(fault)),
             };
         };
-        if !extending.is_before(node, self.last) {
-            extending.move_behind(parent, self.last, node);
-            self.last = node;
-            return Visit::found(node);
+        if !extending.is_before(node, self.last()) {
+            extending.move_behind(parent, self.last(), node);
+            return Visit::found(trie.node(node));
         }
         let expected = match self.successor(trie) {
             NodeId::ROOT => None,
             next => trie.node(next).site(),
         };
         Visit {
-            node: Some(node),
+            node: Some(trie.node(node)),
             fault: Some(Fault::Diverged(Diverged {
                 expected,
                 found: site,
@@ -142,24 +190,23 @@ impl Cursor {
         }
     }
 
-    /// Goes to the site if it is still ahead, and counts what lies between.
-    fn skip_to(&mut self, trie: &Trie, site: Site) -> Option<NodeId> {
+    /// The node of the site, if it is still ahead. Counts what lies between.
+    fn skip_to(&self, trie: &Trie, site: Site) -> Option<NodeId> {
         let (node, skipped) = find(trie, self.successor(trie), site)?;
         if skipped > 0 {
             trie.count_skipped(skipped);
-        } else if self.last != NodeId::ROOT && trie.node(self.last).link().is_loose {
-            trie.extend().tighten(self.last, node);
+        } else if self.last() != NodeId::ROOT && self.last.link().is_loose {
+            trie.extend().tighten(self.last(), node);
         }
-        self.last = node;
         Some(node)
     }
 
     /// The child with this point that some traversal has visited.
-    pub(crate) fn known(&self, trie: &Trie, point: &'static ProgramPoint) -> Option<NodeId> {
+    pub(crate) fn known(&self, trie: &Trie, point: &'static ProgramPoint) -> Option<&'static Node> {
         let first = self.scope(trie)?.first_child();
         let iteration = 0;
         let known = find(trie, first, Site { point, iteration });
-        known.map(|(node, _)| node)
+        known.map(|(node, _)| trie.node(node))
     }
 
     /// The traversal leaves this node; counts what it did not visit.

@@ -7,9 +7,10 @@ use crate::{
     },
     program::{
         fault::Fault,
+        node::{Node, Visited},
         point::{ProgramPoint, Site},
         shape::Shape,
-        trie::{Node, Trie, Visited},
+        trie::Trie,
     },
 };
 
@@ -25,11 +26,10 @@ impl Trie {
     #[inline]
     pub(crate) fn bind(
         &self,
-        index: NodeId,
+        node: &Node,
         point: &ProgramPoint,
         arriving: Option<Shape>,
     ) -> Binding {
-        let node = self.node(index);
         match (node.bound(), arriving) {
             (Some((set, shape)), _) => Binding::To(set, shape),
             (None, Some(arriving)) => self.bind_first(node, point, arriving),
@@ -50,7 +50,7 @@ impl Trie {
                 return Binding::NoRoom;
             };
             set = new;
-            node.set.store(set, Ordering::Relaxed);
+            node.begin_stage(set, self.top(set));
         }
         // ORDERING: Release publishes the set and its workload; the partner is the Acquire load in `Node::bound`.
         node.shape.store(arriving, Ordering::Release);
@@ -80,14 +80,13 @@ impl Extending<'_> {
 
     /// A traversal has gone from one node to another, which was linked behind it.
     pub(super) fn tighten(&self, node: NodeId, next: NodeId) {
-        let cell = &self.0.node(node).next;
-        if cell.load(Ordering::Relaxed).node == next {
+        if self.0.node(node).next() == next {
             let is_loose = false;
             let link = Link {
                 node: next,
                 is_loose,
             };
-            cell.store(link, Ordering::Release);
+            self.0.lead(node, link);
         }
     }
 
@@ -128,11 +127,11 @@ impl Extending<'_> {
             self.0.growth.late.fetch_add(1, Ordering::Relaxed);
         }
         let node = self.0.node(index);
-        let pointer = core::ptr::from_ref(site.point).cast_mut();
-        node.point.store(pointer, Ordering::Relaxed);
-        node.iteration.store(site.iteration, Ordering::Relaxed);
+        node.begin(index, site, visited);
         node.parent.store(parent, Ordering::Relaxed);
-        node.set.store(set, Ordering::Relaxed);
+        if visited == Visited::Stage {
+            node.begin_stage(set, self.0.top(set));
+        }
         self.link(parent, last, index);
         Ok(index)
     }
@@ -167,21 +166,21 @@ impl Extending<'_> {
             node: next,
             is_loose: next != NodeId::ROOT,
         };
-        // ORDERING: Release; as in `set_link`. A traversal may stand at a node that moves.
-        self.0.node(node).next.store(link, Ordering::Release);
+        // A traversal may stand at a node that moves.
+        self.0.lead(node, link);
         let is_loose = false;
         self.set_link(parent, last, Link { node, is_loose });
     }
 
     /// The link behind `last`, or to the first child.
     fn set_link(&self, parent: NodeId, last: NodeId, link: Link) {
-        // ORDERING: Release publishes the node that it leads to; the partners are the Acquire loads of links.
         match last {
             NodeId::ROOT => {
                 let first = &self.0.node(parent).first_child;
+                // ORDERING: Release publishes the node that it leads to; the partner is the Acquire load in `first_child`.
                 first.store(link.node, Ordering::Release);
             }
-            last => self.0.node(last).next.store(link, Ordering::Release),
+            last => self.0.lead(last, link),
         }
     }
 

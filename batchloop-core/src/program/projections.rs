@@ -1,11 +1,9 @@
 //! Projecting a batch to a field, and back.
 
-use core::any::TypeId;
-
 use crate::program::{
     fault::Fault,
-    field::{Field, FieldInfo},
-    shape::{Path, Shape},
+    field::FieldInfo,
+    shape::{Kind, Shape},
     trie::Trie,
 };
 
@@ -20,19 +18,15 @@ impl Trie {
     }
 
     /// The path with one more field.
-    #[inline]
-    pub(crate) fn projected<U, V>(
+    pub(crate) fn projected(
         &self,
-        path: Path<U>,
-        field: Field<U, V>,
-    ) -> Result<Path<V>, Fault> {
-        let shape = match self.find_shape(path.shape(), field.info) {
-            Some(shape) => shape,
-            None => self.intern(path.shape(), field.info)?,
-        };
-        let bytes = path.offset().bytes() + field.info.offset();
-        // SAFETY: R6: so far into each `U` lies a `V`.
-        Ok(unsafe { Path::new(shape, bytes) })
+        outer: Shape,
+        field: &'static FieldInfo,
+    ) -> Result<Shape, Fault> {
+        match self.find_shape(outer, field) {
+            Some(shape) => Ok(shape),
+            None => self.intern(outer, field),
+        }
     }
 
     fn find_shape(&self, outer: Shape, field: &FieldInfo) -> Option<Shape> {
@@ -63,33 +57,28 @@ impl Trie {
     }
 
     /// The path without its last field, if that is this one.
-    #[inline]
-    pub(crate) fn unprojected<C, U>(&self, path: Path<U>, field: Field<C, U>) -> Option<Path<C>> {
-        let (last, shape) = self.last_field(path.shape())?;
-        let bytes = path.offset().bytes();
-        if !last.same(field.info) {
-            return None;
-        }
-        // SAFETY: R6: the `U` was found by this field of a `C`.
-        Some(unsafe { Path::new(shape, bytes - field.info.offset()) })
+    pub(crate) fn unprojected(&self, shape: Shape, field: &FieldInfo) -> Option<Shape> {
+        let (last, outer) = self.last_field(shape)?;
+        last.same(field).then_some(outer)
     }
 
-    /// The path of this shape, if it leads to a `U`.
-    pub(crate) fn path_to<U: 'static>(&self, shape: Shape) -> Option<Path<U>> {
-        let bytes = self.offset_to(shape, TypeId::of::<U>())?;
-        // SAFETY: R6: the types are the same.
-        Some(unsafe { Path::new(shape, bytes) })
-    }
-
-    /// How far into the state the shape leads, if it leads to this type. Compiled once for all types.
-    #[inline(never)]
-    fn offset_to(&self, shape: Shape, wanted: TypeId) -> Option<u32> {
+    /// Whether the shape leads to what is of this kind.
+    pub(crate) fn leads_to(&self, shape: Shape, kind: &Kind) -> bool {
         let last = self.last_field(shape);
-        let found = last.map_or(self.whole.id, |(field, _)| field.field);
-        (found == wanted).then(|| self.offset_of(shape))
+        last.map_or(self.whole.id, |(field, _)| field.field) == kind.id
     }
 
-    fn offset_of(&self, mut shape: Shape) -> u32 {
+    /// How far into the state the shape leads.
+    #[inline]
+    pub(crate) fn offset_of(&self, shape: Shape) -> u32 {
+        match shape {
+            Shape::WHOLE => 0,
+            shape => self.offset_of_field(shape),
+        }
+    }
+
+    #[inline(never)]
+    fn offset_of_field(&self, mut shape: Shape) -> u32 {
         let mut offset = 0;
         while let Some((field, outer)) = self.last_field(shape) {
             offset += field.offset();

@@ -4,7 +4,11 @@
 //! the same shape exactly if the numbers are the same. Each node of the trie has room for one field, since programs
 //! have more points than fields to project to.
 
-use core::{marker::PhantomData, num::NonZeroU16};
+use core::{
+    any::{TypeId, type_name},
+    marker::PhantomData,
+    num::NonZeroU16,
+};
 
 use crate::{
     ground::sync::{AtomicPtr, AtomicU16, Ordering},
@@ -17,7 +21,7 @@ pub(crate) struct Shape(NonZeroU16);
 
 impl Shape {
     /// The whole state.
-    pub(super) const WHOLE: Shape = Shape(NonZeroU16::MIN);
+    pub(crate) const WHOLE: Shape = Shape(NonZeroU16::MIN);
 
     pub(super) fn kept_at(node: usize) -> Option<Shape> {
         let number = u16::try_from(node + 1).ok()?;
@@ -65,7 +69,8 @@ impl<U> Offset<U> {
     /// # Safety
     ///
     /// R6: so far into the states of the machine that it is used with lies a `U`.
-    unsafe fn new(bytes: u32) -> Self {
+    #[inline(always)]
+    pub(crate) unsafe fn new(bytes: u32) -> Self {
         Offset {
             bytes,
             value: PhantomData,
@@ -78,53 +83,19 @@ impl<U> Offset<U> {
     }
 }
 
-/// Where a `U` lies in the states of a machine: the shape, and the offset that its fields add up to.
-pub(crate) struct Path<U> {
-    shape: Shape,
-    offset: Offset<U>,
+/// A type of what batches work on.
+pub(crate) struct Kind {
+    pub(super) id: TypeId,
+    /// Its name, for an error.
+    pub(crate) name: fn() -> &'static str,
 }
 
-impl<U> Clone for Path<U> {
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<U> Copy for Path<U> {}
-
-impl<U> Path<U> {
-    /// # Safety
-    ///
-    /// R6: the shape leads so far into the states of the machine that it is used with, and there lies a `U`.
-    #[inline(always)]
-    pub(crate) unsafe fn new(shape: Shape, bytes: u32) -> Self {
-        Path {
-            shape,
-            // SAFETY: R6: the caller's promise.
-            offset: unsafe { Offset::new(bytes) },
+impl Kind {
+    pub(crate) const fn of<U: 'static>() -> Self {
+        Kind {
+            id: TypeId::of::<U>(),
+            name: type_name::<U>,
         }
-    }
-
-    /// The whole state.
-    ///
-    /// # Safety
-    ///
-    /// R6: the states of the machine that it is used with are `U`s.
-    #[inline(always)]
-    pub(crate) unsafe fn whole() -> Self {
-        // SAFETY: R6: the caller's promise.
-        unsafe { Path::new(Shape::WHOLE, 0) }
-    }
-
-    #[inline(always)]
-    pub(crate) fn shape(self) -> Shape {
-        self.shape
-    }
-
-    #[inline(always)]
-    pub(crate) fn offset(self) -> Offset<U> {
-        self.offset
     }
 }
 

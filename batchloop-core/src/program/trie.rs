@@ -17,109 +17,13 @@ use core::any::TypeId;
 
 use crate::{
     ground::{
-        index::{Link, LinkCell, NodeCell, NodeId, SetCell, SetId},
-        sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering, spin_loop},
+        bitmap::Tops,
+        index::{Link, NodeId, SetId},
+        sync::{AtomicU16, AtomicUsize, Ordering, spin_loop},
+        word::Word,
     },
-    program::{
-        fault::Fault,
-        point::{ProgramPoint, Site},
-        shape::{Projection, Shape, ShapeCell},
-        type_name::TypeName,
-    },
+    program::{fault::Fault, node::Node, point::Site, shape::Projection, type_name::TypeName},
 };
-
-/// A node of the trie.
-#[derive(Default)]
-pub(crate) struct Node {
-    pub(super) point: AtomicPtr<ProgramPoint>,
-    pub(super) iteration: AtomicU32,
-    pub(super) next: LinkCell,
-    pub(crate) parent: NodeCell,
-    pub(super) first_child: NodeCell,
-    /// The active set of a stage; the entrance's for the root and for scopes, which have none.
-    pub(crate) set: SetCell,
-    /// Whether a traversal has come to the end of the children, so that further ones are late.
-    pub(super) complete: AtomicU16,
-    /// What the stage works on.
-    pub(super) shape: ShapeCell,
-    /// Room for the workload of some set, which has nothing to do with this node; see [`Trie::workload_index`].
-    pub(super) workload: AtomicU16,
-    /// Room for a field of some shape, which has nothing to do with this node.
-    projection: Projection,
-}
-
-/// What a node is visited as.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Visited {
-    Stage,
-    Scope,
-}
-
-impl Node {
-    #[inline]
-    pub(super) fn is(&self, point: &'static ProgramPoint, iteration: u32) -> bool {
-        // ORDERING: Relaxed; the node was reached through an Acquire load of the link that published it.
-        core::ptr::eq(self.point.load(Ordering::Relaxed), point)
-            && self.iteration.load(Ordering::Relaxed) == iteration
-    }
-
-    /// The site, if the node is in use and not the root.
-    pub(crate) fn site(&self) -> Option<Site> {
-        let point = self.point.load(Ordering::Relaxed);
-        // SAFETY: R1: the pointer is null or was made from a `&'static ProgramPoint` in `insert`.
-        let point = unsafe { point.as_ref() }?;
-        Some(Site {
-            point,
-            iteration: self.iteration.load(Ordering::Relaxed),
-        })
-    }
-
-    pub(crate) fn parent(&self) -> NodeId {
-        self.parent.load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn set(&self) -> SetId {
-        // ORDERING: Relaxed; a stage's set was stored before the link that led here. A set that a node gets later, because
-        // it was a scope at first, may be missed for a while, as a wake is that comes behind the turn.
-        self.set.load(Ordering::Relaxed)
-    }
-
-    /// The active set and the shape of a stage that a batch has come to.
-    #[inline]
-    pub(super) fn bound(&self) -> Option<(SetId, Shape)> {
-        // ORDERING: Acquire; the partner is the Release store in `bind_first`, so the set is seen with the shape.
-        let shape = self.shape.load(Ordering::Acquire)?;
-        Some((self.set.load(Ordering::Relaxed), shape))
-    }
-
-    /// The child that is visited first; the root if there is none.
-    #[inline(always)]
-    pub(super) fn first_child(&self) -> NodeId {
-        // ORDERING: Acquire; the partner is the Release store of the link in `set_link`.
-        self.first_child.load(Ordering::Acquire)
-    }
-
-    /// The way to the sibling that is visited next, as far as is known.
-    #[inline(always)]
-    pub(super) fn link(&self) -> Link {
-        // ORDERING: Acquire; as in `first_child`.
-        self.next.load(Ordering::Acquire)
-    }
-
-    pub(super) fn next(&self) -> NodeId {
-        self.link().node
-    }
-
-    /// A traversal has come to the end of the children.
-    #[inline]
-    pub(super) fn complete(&self) {
-        // ORDERING: Relaxed; the mark only sorts what is counted.
-        if self.complete.load(Ordering::Relaxed) == 0 {
-            self.complete.store(1, Ordering::Relaxed);
-        }
-    }
-}
 
 /// How far the trie has grown, and what is extending it.
 pub(super) struct Growth {
@@ -129,6 +33,8 @@ pub(super) struct Growth {
     pub(super) shapes: AtomicU16,
     /// Taken for the rare change, by threads only: interrupt handlers do not traverse.
     pub(super) extending: AtomicUsize,
+    /// Not 0 once a turn has come to its end without a fault.
+    explored: AtomicU16,
     pub(crate) skipped: AtomicUsize,
     pub(crate) late: AtomicUsize,
 }
@@ -141,6 +47,7 @@ impl Growth {
             scopes: AtomicU16::new(0),
             shapes: AtomicU16::new(1),
             extending: AtomicUsize::new(0),
+            explored: AtomicU16::new(0),
             skipped: AtomicUsize::new(0),
             late: AtomicUsize::new(0),
         }
@@ -175,6 +82,7 @@ pub(crate) struct Whole {
 pub(crate) struct Trie {
     nodes: &'static [Node],
     pub(super) growth: Growth,
+    tops: Tops,
     points: usize,
     pub(crate) scopes: usize,
     /// The type of the machine's states.
@@ -184,9 +92,10 @@ pub(crate) struct Trie {
 impl Trie {
     /// # Safety
     ///
-    /// R5: there is a node for the root, for each point and for each scope.
+    /// R5: there is a node for the root, for each point and for each scope, and a top word for each point.
     pub(crate) unsafe fn new(
         nodes: &'static [Node],
+        tops: Tops,
         points: usize,
         scopes: usize,
         whole: Whole,
@@ -194,6 +103,7 @@ impl Trie {
         Trie {
             nodes,
             growth: Growth::new(),
+            tops,
             points,
             scopes,
             whole,
@@ -214,6 +124,11 @@ impl Trie {
         Some(unsafe { SetId::new_unchecked(number) })
     }
 
+    /// The top word of a set.
+    pub(super) fn top(&self, set: SetId) -> &'static Word {
+        self.tops.of(set)
+    }
+
     /// The node of this number, if there is room for it.
     pub(super) fn node_id(&self, number: usize) -> Option<NodeId> {
         if number >= self.nodes.len() {
@@ -224,10 +139,19 @@ impl Trie {
     }
 
     #[inline(always)]
-    pub(crate) fn node(&self, node: NodeId) -> &Node {
+    pub(crate) fn node(&self, node: NodeId) -> &'static Node {
         debug_assert!(node.number() < self.nodes.len());
         // SAFETY: R5: the number of a node.
         unsafe { self.nodes.get_unchecked(node.number()) }
+    }
+
+    /// Links a node to the sibling that is visited next, as far as is known.
+    pub(super) fn lead(&self, node: NodeId, link: Link) {
+        let ahead = match link.is_loose {
+            true => NodeId::ROOT,
+            false => link.node,
+        };
+        self.node(node).lead_to(link, self.node(ahead));
     }
 
     /// The room for fields in the nodes: one in each.
@@ -286,6 +210,21 @@ impl Trie {
         Fault::ScopesExhausted {
             at,
             capacity: self.scopes,
+        }
+    }
+
+    /// Whether a turn has come to its end without a fault, so that all it needs was there.
+    #[inline(always)]
+    pub(crate) fn is_explored(&self) -> bool {
+        // ORDERING: Relaxed; it only tells what need not be looked at again.
+        self.growth.explored.load(Ordering::Relaxed) != 0
+    }
+
+    /// A turn has come to its end without a fault.
+    #[inline]
+    pub(crate) fn explored(&self) {
+        if !self.is_explored() {
+            self.growth.explored.store(1, Ordering::Relaxed);
         }
     }
 

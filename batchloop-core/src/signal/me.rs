@@ -17,7 +17,6 @@ use crate::{
         handle::{Handle, Token},
         lineage::Lineage,
         raw::{RawMachine, Tenant},
-        slot::Entered,
     },
 };
 
@@ -30,18 +29,9 @@ pub struct Me<U, A: Access = Local> {
 
 impl<U, A: Access> Me<U, A> {
     #[inline(always)]
-    pub(crate) fn new(
-        raw: &'static RawMachine,
-        slot: SlotId,
-        offset: Offset<U>,
-        entered: &Entered<A>,
-    ) -> Self {
+    pub(crate) fn new(state: Tenant, offset: Offset<U>) -> Self {
         Me {
-            state: Tenant {
-                raw,
-                slot,
-                version: entered.version,
-            },
+            state,
             offset,
             access: PhantomData,
         }

@@ -8,7 +8,6 @@ use crate::{
         sync::{Ordering, fence, spin_loop},
         word::{Access, Shared, Word},
     },
-    program::shape::Offset,
     slab::{
         entry::Entry,
         events::Events,
@@ -391,13 +390,6 @@ impl<A: Access> Lock<A> {
     #[inline]
     pub(crate) fn payload(&self) -> *mut u8 {
         self.raw.payload(self.slot)
-    }
-
-    /// Where a part of the state lies.
-    #[inline]
-    pub(crate) fn part<U>(&self, offset: Offset<U>) -> *mut U {
-        let bytes = offset.bytes() as usize;
-        self.payload().wrapping_add(bytes).cast()
     }
 
     /// Edge 7, for an owner: the slot is its batch's.

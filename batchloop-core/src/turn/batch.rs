@@ -1,24 +1,12 @@
 //! Batches: the states that a turn has taken, and what can be done with them.
 
-use core::{cell::Cell, fmt, marker::PhantomData, mem::ManuallyDrop, slice};
+use core::{cell::Cell, fmt, marker::PhantomData};
 
 use crate::{
-    ground::{
-        index::SlotId,
-        word::{Access, Local},
-    },
-    program::{
-        fault::{Fault, Mismatch},
-        field::Field,
-        shape::Path,
-    },
+    ground::word::{Access, Local},
+    program::field::Field,
     signal::me::Me,
-    slab::{
-        entry::{Entry, Index},
-        raw::RawMachine,
-        slot::Entered,
-    },
-    turn::{run::Run, scratch::Segment, step::Step},
+    turn::{raw_batch::RawBatch, run::Run, step::Step, sweep::Current},
 };
 
 /// States that this turn has taken from a point, in address order; consumed by what is done with it.
@@ -51,56 +39,49 @@ use crate::{
 /// }
 /// ```
 pub struct Batch<'t, U, A: Access = Local> {
-    run: &'t Run<A>,
-    segment: Segment,
-    /// Where in the states a `U` is. A batch that knows it not is empty.
-    path: Option<Path<U>>,
+    raw: RawBatch<'t, A>,
+    value: PhantomData<fn(U) -> U>,
     turn: PhantomData<Cell<&'t ()>>,
 }
 
 impl<'t, U, A: Access> Batch<'t, U, A> {
+    /// # Safety
+    ///
+    /// R6: the shape of the batch leads to a `U`.
     #[inline(always)]
-    pub(super) fn new(run: &'t Run<A>, segment: Segment, path: Path<U>) -> Self {
+    pub(super) unsafe fn of(raw: RawBatch<'t, A>) -> Self {
         Batch {
-            run,
-            segment,
-            path: Some(path),
+            raw,
+            value: PhantomData,
             turn: PhantomData,
         }
     }
 
     #[inline(always)]
     pub(super) fn empty(run: &'t Run<A>) -> Self {
-        Batch {
-            run,
-            segment: Segment::EMPTY,
-            path: None,
-            turn: PhantomData,
-        }
+        // SAFETY: R6: it has no shape.
+        unsafe { Batch::of(RawBatch::empty(run)) }
     }
 
+    #[inline(always)]
     pub(super) fn run(&self) -> &'t Run<A> {
-        self.run
+        self.raw.run()
     }
 
     #[inline(always)]
-    pub(super) fn path(&self) -> Option<Path<U>> {
-        self.path
-    }
-
-    #[inline(always)]
-    pub(super) fn into_segment(self) -> Segment {
-        ManuallyDrop::new(self).segment
+    pub(super) fn into_raw(self) -> RawBatch<'t, A> {
+        self.raw
     }
 
     /// How many states there are, at most: some may turn out to have ended, or to be in the hands of a hook.
     pub fn len(&self) -> usize {
-        self.segment.len()
+        self.raw.segment().len()
     }
 
     /// Whether there are none.
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
-        self.segment.is_empty()
+        self.raw.is_empty()
     }
 
     /// Runs `work` once for each state and does with it what the [`Step`] says; answers those who go on.
@@ -135,46 +116,31 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// # assert!(!machine.is_live(eight));
     /// ```
     #[inline(always)]
-    pub fn advance(self, work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
+    pub fn advance(self, mut work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
         if self.is_empty() {
             return self;
         }
-        self.advance_some(work)
-    }
-
-    fn advance_some(self, mut work: impl FnMut(&mut U, Me<U, A>) -> Step) -> Batch<'t, U, A> {
-        // One that has states knows where they are.
-        let Some(path) = self.path else {
-            return self;
-        };
-        let mut sweep = Sweep::new(self, path);
-        while let Some((slot, entered)) = sweep.next() {
-            let offset = sweep.path.offset();
-            let me = Me::new(sweep.raw, slot, offset, &entered);
-            let lock = entered.lock;
-            let state = lock.part(offset);
-            // SAFETY: R2, R6: the lock is held, and the batch's path leads to a `U`.
-            let state = unsafe { &mut *state };
-            match work(state, me) {
-                Step::Next => sweep.keep(lock.keep()),
-                Step::Wait => lock.park(),
-                Step::Again => lock.park_active(),
-                Step::Release => lock.end(),
-            }
-        }
-        sweep.finish()
+        let mut raw = self.raw;
+        advance_some(&mut raw, &mut |current| {
+            // SAFETY: R2, R6: it is for this state alone, and the batch's shape leads to a `U`.
+            let (state, me) = unsafe { current.parts() };
+            work(state, me)
+        });
+        // SAFETY: R6: the shape is the same, or none.
+        unsafe { Batch::of(raw) }
     }
 
     /// Runs `work` once for each state; all go on.
     ///
     /// *Reentrancy* and panics: as [`advance`](Self::advance).
     #[must_use = "a batch that is dropped goes back to its point, active"]
+    #[inline(always)]
     pub fn for_each(self, mut work: impl FnMut(&mut U, Me<U, A>)) -> Batch<'t, U, A> {
         let mut all = self.advance(|state, me| {
             work(state, me);
             Step::Next
         });
-        all.segment = all.segment.going_on(false);
+        all.raw.going_on(false);
         all
     }
 
@@ -184,32 +150,34 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     ///
     /// *Reentrancy* and panics: as [`advance`](Self::advance).
     #[must_use = "a batch that is dropped goes back to its point, active"]
+    #[inline(always)]
     pub fn partition(
         self,
         mut choose: impl FnMut(&mut U, Me<U, A>) -> bool,
     ) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
-        let Some(path) = self.path else {
-            let none = Batch::empty(self.run);
-            return (self, none);
-        };
-        let mut sweep = Sweep::new(self, path);
-        sweep.make_room_for_others();
-        while let Some((slot, entered)) = sweep.next() {
-            let offset = sweep.path.offset();
-            let me = Me::new(sweep.raw, slot, offset, &entered);
-            let lock = entered.lock;
-            let state = lock.part(offset);
-            // SAFETY: R2, R6: the lock is held, and the batch's path leads to a `U`.
-            let state = unsafe { &mut *state };
-            let chosen = choose(state, me);
-            let entry = lock.keep();
-            if chosen {
-                sweep.keep_before_others(entry);
-            } else {
-                sweep.put_aside(entry);
-            }
+        if self.is_empty() {
+            let others = Batch::empty(self.run());
+            return (self, others);
         }
-        sweep.finish_both()
+        self.partition_some(&mut |current| {
+            // SAFETY: R2, R6: it is for this state alone, and the batch's shape leads to a `U`.
+            let (state, me) = unsafe { current.parts() };
+            choose(state, me)
+        })
+    }
+
+    fn partition_some(
+        self,
+        choose: &mut impl FnMut(&mut Current<A>) -> bool,
+    ) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
+        #[cfg(batchloop_small)]
+        let choose: &mut dyn FnMut(&mut Current<A>) -> bool = choose;
+        let (chosen, others) = self.raw.partition(choose);
+        // SAFETY: R6: the shape is the same.
+        let chosen = unsafe { Batch::of(chosen) };
+        // SAFETY: R6: as above.
+        let others = unsafe { Batch::of(others) };
+        (chosen, others)
     }
 
     /// Both batches as one.
@@ -219,35 +187,20 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// [`Fault::Mismatch`], and the second goes back.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn merge(self, other: Batch<'t, U, A>) -> Batch<'t, U, A> {
-        let (Some(path), Some(others)) = (self.path, other.path) else {
-            return if self.path.is_some() { self } else { other };
-        };
-        let run = self.run;
-        if path.shape() != others.shape() {
-            run.report(Fault::Mismatch(Mismatch {
-                at: None,
-                expected: run.raw.trie.shape_name(path.shape()),
-                found: run.raw.trie.shape_name(others.shape()),
-            }));
-            return self;
-        }
-        let joined = run.join(self.into_segment(), other.into_segment());
-        let segment = joined.unwrap_or_else(|(segment, rest)| {
-            run.let_go(rest);
-            run.backlog.set(true);
-            segment
-        });
-        Batch::new(run, segment, path)
+        let raw = self.raw.merge(other.raw);
+        // SAFETY: R6: the shape is that of one of them.
+        unsafe { Batch::of(raw) }
     }
 
     /// Lets all of them go back to the point that they came from, active, so that the next turn takes them there once more:
     /// what dropping the batch does, for a program that means it.
     pub fn put_back(self) {
-        let run = self.run;
-        run.let_go(self.into_segment());
+        let run = self.run();
+        run.let_go(self.raw.into_segment());
     }
 
     /// Ends all of them.
+    #[inline(always)]
     pub fn release(self) {
         self.advance(|_, _| Step::Release);
     }
@@ -280,18 +233,14 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// More different projections than the machine has room for are [`Fault::ShapesExhausted`]; then the answer is
     /// empty, and the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
+    #[inline(always)]
     pub fn project<V>(self, field: Field<U, V>) -> Batch<'t, V, A> {
-        let run = self.run;
-        let Some(path) = self.path else {
-            return Batch::empty(run);
-        };
-        match run.raw.trie.projected(path, field) {
-            Ok(path) => Batch::new(run, self.into_segment(), path),
-            Err(fault) => {
-                run.report(fault);
-                Batch::empty(run)
-            }
+        if self.raw.shape().is_none() {
+            return Batch::empty(self.run());
         }
+        let raw = self.raw.project(field.info);
+        // SAFETY: R6: so far into each `U` lies a `V`.
+        unsafe { Batch::of(raw) }
     }
 
     /// The batch as one of the states that contain the field: undoes [`project`](Self::project).
@@ -299,33 +248,14 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// If the batch was not projected by this field last, that is [`Fault::Mismatch`]; then the answer is empty, and
     /// the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
+    #[inline(always)]
     pub fn unproject<C>(self, field: Field<C, U>) -> Batch<'t, C, A> {
-        let run = self.run;
-        let Some(path) = self.path else {
-            return Batch::empty(run);
-        };
-        match run.raw.trie.unprojected(path, field) {
-            Some(path) => Batch::new(run, self.into_segment(), path),
-            None => {
-                run.report(Fault::Mismatch(Mismatch {
-                    at: None,
-                    expected: field.info.name,
-                    found: run.raw.trie.shape_name(path.shape()),
-                }));
-                Batch::empty(run)
-            }
+        if self.raw.shape().is_none() {
+            return Batch::empty(self.run());
         }
-    }
-}
-
-impl<U, A: Access> Drop for Batch<'_, U, A> {
-    fn drop(&mut self) {
-        if !self.segment.is_empty() {
-            if self.segment.goes_on() {
-                self.run.report_no_stage(self.segment);
-            }
-            self.run.let_go(self.segment);
-        }
+        let raw = self.raw.unproject(field.info);
+        // SAFETY: R6: the `U` was found by this field of a `C`.
+        unsafe { Batch::of(raw) }
     }
 }
 
@@ -335,138 +265,11 @@ impl<U, A: Access> fmt::Debug for Batch<'_, U, A> {
     }
 }
 
-/// One pass over a batch: what is kept moves to the front of its own segment.
-///
-/// Dropped in the middle, as by a panic in user code, it puts back everything but the state that was being worked on.
-struct Sweep<'t, U, A: Access> {
-    run: &'t Run<A>,
-    raw: &'static RawMachine,
-    segment: Segment,
-    path: Path<U>,
-    indices: &'static [Index],
-    /// Those that are still to come.
-    entries: slice::Iter<'static, Index>,
-    kept: usize,
-    /// How many are put aside: in the buffer if there is one, else behind those that are kept.
-    others: usize,
-    buffer: Segment,
-}
-
-impl<'t, U, A: Access> Sweep<'t, U, A> {
-    fn new(batch: Batch<'t, U, A>, path: Path<U>) -> Self {
-        let run = batch.run;
-        let segment = batch.into_segment();
-        let indices = run.scratch.entries(segment);
-        Sweep {
-            run,
-            raw: run.raw,
-            segment,
-            path,
-            indices,
-            entries: indices.iter(),
-            kept: 0,
-            others: 0,
-            buffer: Segment::EMPTY,
-        }
-    }
-
-    /// The next state that this batch still owns, locked.
-    #[inline(always)]
-    fn next(&mut self) -> Option<(SlotId, Entered<A>)> {
-        for entry in self.entries.by_ref() {
-            let entry = Entry::read(entry);
-            let slot = entry.slot();
-            let entered = if entry.is_claimed() {
-                self.raw.seize::<A>(slot, self.segment.from())
-            } else {
-                // SAFETY: R3: the entry says that the batch owns it.
-                unsafe { self.raw.enter::<A>(slot) }
-            };
-            if let Some(entered) = entered {
-                return Some((slot, entered));
-            }
-        }
-        None
-    }
-
-    /// For the state that came last. So fewer are kept than the segment has indices.
-    #[inline(always)]
-    fn keep(&mut self, entry: Entry) {
-        if let Some(index) = self.indices.get(self.kept) {
-            entry.write(index);
-            self.kept += 1;
-        }
-    }
-
-    /// As `keep`, where others may have been put aside.
-    fn keep_before_others(&mut self, entry: Entry) {
-        if self.buffer.is_empty() && self.others > 0 {
-            // In place: the first of the others makes way.
-            let behind = self.indices.get(self.kept + self.others);
-            if let (Some(first), Some(behind)) = (self.indices.get(self.kept), behind) {
-                Entry::read(first).write(behind);
-            }
-        }
-        self.keep(entry);
-    }
-
-    fn make_room_for_others(&mut self) {
-        self.buffer = self
-            .run
-            .extend(self.segment.len())
-            .unwrap_or(Segment::EMPTY);
-    }
-
-    fn put_aside(&mut self, entry: Entry) {
-        let index = match self.buffer.is_empty() {
-            true => self.indices.get(self.kept + self.others),
-            false => self.run.scratch.entries(self.buffer).get(self.others),
-        };
-        if let Some(index) = index {
-            entry.write(index);
-            self.others += 1;
-        }
-    }
-
-    fn finish(self) -> Batch<'t, U, A> {
-        let this = ManuallyDrop::new(self);
-        let segment = this.run.scratch.shrink(this.segment, this.kept);
-        Batch::new(this.run, segment.going_on(true), this.path)
-    }
-
-    fn finish_both(self) -> (Batch<'t, U, A>, Batch<'t, U, A>) {
-        let this = ManuallyDrop::new(self);
-        let scratch = &this.run.scratch;
-        let aside = scratch.entries(this.buffer.first(this.others));
-        for (from, to) in aside.iter().zip(this.indices.iter().skip(this.kept)) {
-            Entry::read(from).write(to);
-        }
-        scratch.discard(this.buffer);
-        let segment = scratch.shrink(this.segment, this.kept + this.others);
-        let (kept, others) = scratch.split(segment.going_on(false), this.kept);
-        (
-            Batch::new(this.run, kept, this.path),
-            Batch::new(this.run, others, this.path),
-        )
-    }
-}
-
-impl<U, A: Access> Drop for Sweep<'_, U, A> {
-    fn drop(&mut self) {
-        let aside = match self.buffer.is_empty() {
-            true => self.segment.behind(self.kept),
-            false => self.buffer,
-        };
-        let to_come = self.segment.len() - self.entries.len();
-        let runs = [
-            self.segment.first(self.kept),
-            aside.first(self.others),
-            self.segment.behind(to_come),
-        ];
-        for run in runs {
-            self.run.put_back(run);
-        }
-        self.run.scratch.discard(self.buffer);
-        self.run.scratch.discard(self.segment);
-    }
+fn advance_some<A: Access>(
+    batch: &mut RawBatch<'_, A>,
+    work: &mut impl FnMut(&mut Current<A>) -> Step,
+) {
+    #[cfg(batchloop_small)]
+    let work: &mut dyn FnMut(&mut Current<A>) -> Step = work;
+    batch.advance(work);
 }

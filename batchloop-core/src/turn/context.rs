@@ -1,21 +1,18 @@
 //! The abstract call stack: where in the program a run stands.
 
-use core::{any::type_name, cell::Cell, fmt, marker::PhantomData};
+use core::{cell::Cell, fmt, marker::PhantomData};
 
 use crate::{
-    ground::{
-        index::NodeId,
-        word::{Access, Local},
-    },
+    ground::word::{Access, Local},
     program::{
         cursor::Cursor,
         fault::{Fault, Mismatch},
         growth::Binding,
+        node::{Node, Visited},
         point::{ProgramPoint, Site},
-        shape::{Path, Shape},
-        trie::Visited,
+        shape::{Kind, Shape},
     },
-    turn::{batch::Batch, run::Run},
+    turn::{batch::Batch, raw_batch::RawBatch, run::Run},
 };
 
 /// Where a run of the entry point stands: what functions below the entry point get, to have points of their own.
@@ -30,14 +27,6 @@ pub struct Context<'t, A: Access = Local> {
 }
 
 impl<'t, A: Access> Context<'t, A> {
-    pub(super) fn new(run: &'t Run<A>, node: Option<NodeId>) -> Self {
-        Context {
-            run,
-            cursor: Cursor::at(node),
-            turn: PhantomData,
-        }
-    }
-
     pub(super) fn at(run: &'t Run<A>, cursor: Cursor) -> Self {
         Context {
             run,
@@ -46,26 +35,10 @@ impl<'t, A: Access> Context<'t, A> {
         }
     }
 
-    #[inline(always)]
-    fn visit(
-        &mut self,
-        point: &'static ProgramPoint,
-        iteration: u32,
-        visited: Visited,
-    ) -> Option<NodeId> {
-        let predicted = self.cursor.predict(&self.run.raw.trie, point, iteration);
-        predicted.or_else(|| self.look_up(point, iteration, visited))
-    }
-
-    #[cold]
-    fn look_up(
-        &mut self,
-        point: &'static ProgramPoint,
-        iteration: u32,
-        visited: Visited,
-    ) -> Option<NodeId> {
-        let raw = self.run.raw;
-        let visit = self.cursor.visit(&raw.trie, point, iteration, visited);
+    /// Goes to the node of a point, wherever it stands. `None` if there is none for it.
+    #[inline]
+    fn visit(&mut self, site: Site, visited: Visited) -> Option<&'static Node> {
+        let visit = self.cursor.visit::<A>(&self.run.raw.trie, site, visited);
         if let Some(fault) = visit.fault {
             self.run.report(fault);
         }
@@ -93,43 +66,53 @@ impl<'t, A: Access> Context<'t, A> {
         point: &'static ProgramPoint,
         arriving: Batch<'t, U, A>,
     ) -> Batch<'t, U, A> {
-        let Some(node) = self.visit(point, 0, Visited::Stage) else {
-            return self.none();
-        };
-        if arriving.is_empty() && self.run.is_quiet(node, point) {
+        if arriving.is_empty() && self.cursor.passes::<A>(point) {
             return arriving;
         }
-        self.stage_at(node, point, arriving)
+        let kind = const { &Kind::of::<U>() };
+        let mut raw = arriving.into_raw();
+        self.stage_some(point, &mut raw, kind);
+        // SAFETY: R6: a stage leaves only what leads to its kind.
+        unsafe { Batch::of(raw) }
     }
 
-    /// A stage that has something to do.
-    fn stage_at<U: 'static>(
+    /// A stage that has something to do, or does not come where it is expected. Compiled once for all types.
+    #[inline(never)]
+    fn stage_some(
         &mut self,
-        node: NodeId,
         point: &'static ProgramPoint,
-        arriving: Batch<'t, U, A>,
-    ) -> Batch<'t, U, A> {
-        let raw = self.run.raw;
-        let arrives = arriving.path();
-        let shape = arrives.map(Path::shape);
-        let (set, bound) = match raw.trie.bind(node, point, shape) {
+        batch: &mut RawBatch<'t, A>,
+        kind: &Kind,
+    ) {
+        let run = self.run;
+        let Some(node) = self.visit(Site::stage(point), Visited::Stage) else {
+            return batch.clear();
+        };
+        self.cursor.count_visit();
+        run.visited.set(self.cursor.visited());
+        if batch.is_empty() && run.is_quiet(node, point) {
+            return;
+        }
+        let trie = &run.raw.trie;
+        let shape = batch.shape();
+        let (set, bound) = match trie.bind(node, point, shape) {
             Binding::To(set, bound) => (set, bound),
-            Binding::Nothing => return arriving,
+            Binding::Nothing => return,
             Binding::NoRoom => {
                 self.report_no_room(point);
-                return self.none();
+                return batch.clear();
             }
         };
-        let path = match arrives {
-            Some(path) => (path.shape() == bound).then_some(path),
-            None => raw.trie.path_to::<U>(bound),
+        let fits = match shape {
+            Some(shape) => shape == bound,
+            None => trie.leads_to(bound, kind),
         };
-        let Some(path) = path else {
-            self.report_mismatch(point, bound, shape, type_name::<U>());
-            return self.none();
-        };
-        let segment = self.run.gather(set, point, arriving.into_segment());
-        Batch::new(self.run, segment, path)
+        if !fits {
+            self.report_mismatch(point, bound, shape, kind);
+            return batch.clear();
+        }
+        let segment = run.gather(set, point, batch.take());
+        batch.put(segment.shaped(Some(bound)));
     }
 
     #[cold]
@@ -147,14 +130,30 @@ impl<'t, A: Access> Context<'t, A> {
         point: &'static ProgramPoint,
         bound: Shape,
         found: Option<Shape>,
-        name: &'static str,
+        kind: &Kind,
     ) {
         let raw = self.run.raw;
         self.run.report(Fault::Mismatch(Mismatch {
             at: Some(Site::stage(point)),
             expected: raw.trie.shape_name(bound),
-            found: found.map_or(name, |shape| raw.trie.shape_name(shape)),
+            found: found.map_or_else(kind.name, |shape| raw.trie.shape_name(shape)),
         }));
+    }
+
+    /// Goes to a scope. Returns where its body begins.
+    #[inline(never)]
+    fn enter(&mut self, site: Site) -> Cursor {
+        let node = self.visit(site, Visited::Scope).map(Node::number);
+        self.cursor.below(&self.run.raw.trie, node)
+    }
+
+    /// The states at the entrance that may have been woken.
+    #[inline(never)]
+    pub(super) fn take_arrivals(&self) -> RawBatch<'t, A> {
+        let run = self.run;
+        run.visited.set(self.cursor.visited());
+        let segment = run.gather_entrance().shaped(Some(Shape::WHOLE));
+        RawBatch::new(run, run.as_far_as_needed(segment))
     }
 
     /// Runs `body` one level deeper in the abstract call stack.
@@ -169,13 +168,10 @@ impl<'t, A: Access> Context<'t, A> {
         iteration: u32,
         body: impl FnOnce(&mut Context<'t, A>) -> R,
     ) -> R {
-        let Some(node) = self.visit(point, iteration, Visited::Scope) else {
-            let mut nowhere = Context::new(self.run, None);
-            return body(&mut nowhere);
-        };
-        let mut inner = Context::new(self.run, Some(node));
+        let mut inner = Context::at(self.run, self.enter(Site { point, iteration }));
         let answer = body(&mut inner);
         inner.cursor.leave(&self.run.raw.trie);
+        self.cursor.come_back(&inner.cursor);
         answer
     }
 
@@ -224,7 +220,8 @@ impl<'t, A: Access> Context<'t, A> {
             return;
         };
         // A batch that has states has a shape.
-        let Some(shape) = batch.path().map(Path::shape) else {
+        let batch = batch.into_raw();
+        let Some(shape) = batch.shape() else {
             return;
         };
         match self.run.raw.trie.bind(node, point, Some(shape)) {

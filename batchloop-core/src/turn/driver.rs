@@ -7,7 +7,6 @@ use core::{
 
 use crate::{
     ground::{
-        index::NodeId,
         sync::Ordering,
         word::{Access, Local},
     },
@@ -15,7 +14,7 @@ use crate::{
         full::{DriversTaken, Full},
         typed::{Machine, Reservation},
     },
-    program::{fault::Fault, workload::Workloads},
+    program::{cursor::Cursor, fault::Fault, workload::Workloads},
     slab::{entry::Index, handle::Handle},
     sleep::{
         idle::{Idle, Progress},
@@ -107,7 +106,7 @@ impl<T, A: Access> Driver<T, A> {
         }
         let run = Run::new(raw, self.watch.serves(), self.scratch);
         let mut turn = Turn {
-            context: Context::new(&run, Some(NodeId::ROOT)),
+            context: Context::at(&run, Cursor::start(&raw.trie)),
             machine: self.machine,
         };
         entry(&mut turn);
@@ -116,6 +115,7 @@ impl<T, A: Access> Driver<T, A> {
         if let Some(fault) = run.fault() {
             return Err(fault);
         }
+        raw.trie.explored();
         if self.watch.finish(run.backlog.get()) {
             Ok(Progress::More)
         } else {
@@ -218,10 +218,16 @@ impl<'t, T, A: Access> Turn<'t, T, A> {
     ///
     /// It goes into a variable: `cx.stage(point!(), cx.arrivals())` would borrow `cx` twice.
     #[must_use = "a batch that is dropped goes back to its point, active"]
+    #[inline(always)]
     pub fn arrivals(&mut self) -> Batch<'t, T, A> {
+        self.context.cursor.count_visit();
         let run = self.context.run;
-        let segment = run.gather_entrance();
-        Batch::new(run, segment, self.machine.whole())
+        if run.has_no_arrivals() {
+            return Batch::empty(run);
+        }
+        let raw = self.context.take_arrivals();
+        // SAFETY: R6: the states of this machine are `T`s.
+        unsafe { Batch::of(raw) }
     }
 }
 

@@ -3,12 +3,12 @@
 use core::{fmt, marker::PhantomData};
 
 use crate::{
-    ground::word::Access,
+    ground::word::{Access, Shared},
     program::{
         cursor::Cursor,
         fault::Fault,
+        node::{Node, Visited},
         point::{ProgramPoint, Site},
-        trie::Visited,
     },
     slab::raw::RawMachine,
     turn::{batch::Batch, context::Context, run::Run},
@@ -81,12 +81,13 @@ impl Position {
 
     /// The position one level deeper, as the body of [`Context::scope`] sees it. Give it back to [`leave`](Self::leave).
     pub fn enter(&mut self, point: &'static ProgramPoint, iteration: u32) -> Position {
-        let visit = self
-            .cursor
-            .visit(&self.raw.trie, point, iteration, Visited::Scope);
+        let trie = &self.raw.trie;
+        let site = Site { point, iteration };
+        // Whether the machine is shared is not known here.
+        let visit = self.cursor.visit::<Shared>(trie, site, Visited::Scope);
         self.fault = self.fault.or(visit.fault);
         Position {
-            cursor: Cursor::at(visit.node),
+            cursor: self.cursor.below(trie, visit.node.map(Node::number)),
             fault: None,
             ..*self
         }
@@ -101,6 +102,7 @@ impl Position {
             return;
         }
         inner.cursor.leave(&self.raw.trie);
+        self.cursor.come_back(&inner.cursor);
         self.fault = self.fault.or(inner.fault);
     }
 }

@@ -12,12 +12,10 @@ use core::{
 };
 
 use crate::{
-    ground::{
-        index::{NodeId, SetId},
-        word::Access,
-    },
+    ground::{index::SetId, word::Access},
     program::{
         fault::Fault,
+        node::Node,
         point::ProgramPoint,
         workload::{Workload, Workloads},
     },
@@ -35,8 +33,8 @@ pub(super) struct Run<A> {
     pub(crate) raw: &'static RawMachine,
     serves: Workloads,
     pub(crate) scratch: Scratch,
-    /// Points that this turn has visited.
-    visited: Cell<usize>,
+    /// Points that this turn has visited, as known at the last one where it found something to do.
+    pub(super) visited: Cell<usize>,
     pub(super) backlog: Cell<bool>,
     pub(super) stop: Cell<bool>,
     fault: OnceCell<Fault>,
@@ -97,11 +95,6 @@ impl<A: Access> Run<A> {
 
     pub(crate) fn fault(&self) -> Option<Fault> {
         self.fault.get().copied()
-    }
-
-    #[inline(always)]
-    fn count_visit(&self) {
-        self.visited.set(self.visited.get() + 1);
     }
 
     /// Points that this turn has still to visit, at most.
@@ -169,24 +162,24 @@ impl<A: Access> Run<A> {
         self.scratch.extend(len)
     }
 
-    /// Whether nobody waits at this node who may have been woken. Counts as the visit of its point if so.
-    #[inline(always)]
-    pub(super) fn is_quiet(&self, node: NodeId, point: &ProgramPoint) -> bool {
-        let set = self.raw.trie.node(node).set();
-        let quiet = set == SetId::ENTRANCE
-            || self.raw.active_set::<A>(set).is_empty()
-            || !self.serves.contains(point.workload());
-        if quiet {
-            self.count_visit();
+    /// Whether no state is to be taken at this node: none that waits there may have been woken, or it is not served.
+    pub(super) fn is_quiet(&self, node: &Node, point: &ProgramPoint) -> bool {
+        node.is_quiet::<A>() || !self.serves.contains(point.workload())
+    }
+
+    /// The segment. An empty one keeps what it works on only until the limits of the program have been found: by then it has
+    /// come to all projections.
+    pub(super) fn as_far_as_needed(&self, segment: Segment) -> Segment {
+        match segment.is_empty() && self.raw.trie.is_explored() {
+            true => Segment::EMPTY,
+            false => segment,
         }
-        quiet
     }
 
     /// Arrivals go to the point, and the states that wait there and may have been woken come with them. One of both
     /// there is: else the point is quiet.
     #[inline]
     pub(super) fn gather(&self, set: SetId, point: &ProgramPoint, arrivals: Segment) -> Segment {
-        self.count_visit();
         if arrivals.is_empty() {
             // A point that is not served is quiet.
             return self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get));
@@ -226,10 +219,14 @@ impl<A: Access> Run<A> {
         self.raw.publish::<A>();
     }
 
-    /// Takes those at the entrance that may have been woken.
+    /// Whether nothing is active at the entrance, and a batch from there need not know what it works on.
     #[inline(always)]
+    pub(super) fn has_no_arrivals(&self) -> bool {
+        self.raw.active_set::<A>(SetId::ENTRANCE).is_empty() && self.raw.trie.is_explored()
+    }
+
+    /// Takes those at the entrance that may have been woken.
     pub(super) fn gather_entrance(&self) -> Segment {
-        self.count_visit();
         let quiet = self.raw.active_set::<A>(SetId::ENTRANCE).is_empty();
         if quiet || !self.serves.contains(Workload::IO) {
             Segment::EMPTY

@@ -7,38 +7,54 @@ use core::cell::Cell;
 
 use crate::{
     ground::{bitmap::Leaf, index::SetId},
+    program::shape::Shape,
     slab::entry::{Entry, Index},
 };
 
-/// Where a batch's entries lie, in few bytes: batches are passed by value.
+/// Where a batch's entries lie and what it works on, in few bytes: batches are passed by value.
 ///
 /// It is a part of the scratch space that it was cut out of, and is used with no other: R5.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Segment {
     start: u32,
-    len: u32,
+    /// How many entries there are: each is of another slot, so fewer than 2³¹. The highest bit is set if their states have
+    /// said that they go on from the point where they are.
+    entries: u32,
     /// The set that claimed entries come from, if there are any.
     from: SetId,
-    /// Whether its states have said that they go on from the point where they are.
-    goes_on: bool,
+    shape: Option<Shape>,
 }
+
+const GOES_ON: u32 = 1 << 31;
 
 impl Segment {
     pub(crate) const EMPTY: Segment = Segment {
         start: 0,
-        len: 0,
+        entries: 0,
         from: SetId::ENTRANCE,
-        goes_on: false,
+        shape: None,
     };
 
     #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
-        self.len == 0
+        self.entries == 0
     }
 
     #[inline(always)]
     pub(super) fn len(self) -> usize {
-        self.len as usize
+        (self.entries & !GOES_ON) as usize
+    }
+
+    /// What it works on, where that is known. It is if there are entries that a batch is made of.
+    #[inline(always)]
+    pub(super) fn shape(self) -> Option<Shape> {
+        self.shape
+    }
+
+    /// The same entries, to work on that.
+    #[inline(always)]
+    pub(super) fn shaped(self, shape: Option<Shape>) -> Self {
+        Segment { shape, ..self }
     }
 
     #[inline(always)]
@@ -47,14 +63,19 @@ impl Segment {
     }
 
     pub(super) fn goes_on(self) -> bool {
-        self.goes_on
+        self.entries & GOES_ON != 0
     }
 
     /// The same entries, whose states have said so or not.
     #[inline(always)]
     pub(super) fn going_on(self, goes_on: bool) -> Self {
+        let mark = if goes_on && !self.is_empty() {
+            GOES_ON
+        } else {
+            0
+        };
         Segment {
-            goes_on: goes_on && !self.is_empty(),
+            entries: self.entries & !GOES_ON | mark,
             ..self
         }
     }
@@ -80,18 +101,21 @@ impl Segment {
     /// Its first entries, at most so many.
     #[inline(always)]
     pub(crate) fn first(self, len: usize) -> Self {
-        let len = self.len().min(len) as u32;
-        Segment { len, ..self }
+        let entries = self.len().min(len) as u32;
+        Segment { entries, ..self }.going_on(self.goes_on())
     }
 
     /// What comes behind its first entries.
     pub(super) fn behind(self, len: usize) -> Self {
-        let first = self.first(len).len;
-        Segment {
-            start: self.start + first,
-            len: self.len - first,
+        let first = self.len().min(len) as u32;
+        let entries = self.len() as u32 - first;
+        let start = self.start + first;
+        let rest = Segment {
+            start,
+            entries,
             ..self
-        }
+        };
+        rest.going_on(self.goes_on())
     }
 }
 
@@ -198,9 +222,9 @@ impl Scratch {
         self.segments.set(self.segments.get() + 1);
         Segment {
             start: start as u32,
-            len: len as u32,
+            entries: len as u32,
             from,
-            goes_on: false,
+            shape: None,
         }
     }
 
@@ -249,9 +273,9 @@ impl Scratch {
         self.segments.set(self.segments.get() - 1);
         let united = Segment {
             start: low.start,
-            len: high.end().saturating_sub(low.start()) as u32,
+            entries: high.end().saturating_sub(low.start()) as u32,
             from: high.from,
-            goes_on: false,
+            shape: low.shape,
         };
         self.order(united, low.len());
         united

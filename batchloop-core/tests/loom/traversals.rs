@@ -74,3 +74,31 @@ fn a_stage_that_one_worker_leaves_out_is_no_divergence_for_either() {
         assert!(!turn(&[1, 0]) && !turn(&[2, 1]));
     });
 }
+
+/// Both stand at a stage that is known, and one of them appends the next one, which the other finds in place.
+#[test]
+fn a_worker_goes_on_where_another_one_extends_the_way() {
+    let points = [point!("a"), point!("b"), point!("c")];
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(move || {
+        let capacity = Capacity::slots(1).points(3).scopes(0).drivers(2);
+        let machine: Machine<u32, Shared> = Machine::heap(capacity);
+        let turn = move |stages: usize| {
+            let mut driver = machine.driver().unwrap();
+            let turn = driver.turn(|cx| {
+                for point in &points[..stages] {
+                    drop(cx.waiting::<u32>(point));
+                }
+            });
+            turn.is_ok()
+        };
+        assert!(turn(1));
+        let other = thread::spawn(move || turn(3));
+        assert!(turn(3));
+        assert!(other.join().unwrap());
+        assert!(turn(3));
+        let text = machine.dump().to_string();
+        assert!(!text.contains("skipped"), "{text}");
+    });
+}

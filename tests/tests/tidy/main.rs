@@ -13,7 +13,7 @@ use std::{
 use imports::{Imports, Layers};
 
 /// The files whose job needs `unsafe`. All others do without.
-const UNSAFE: [&str; 29] = [
+const UNSAFE: [&str; 33] = [
     "batchloop-core/src/ground/active_set.rs",
     "batchloop-core/src/ground/bitmap.rs",
     "batchloop-core/src/ground/free_set.rs",
@@ -23,8 +23,9 @@ const UNSAFE: [&str; 29] = [
     "batchloop-core/src/machine/parts.rs",
     "batchloop-core/src/machine/storage.rs",
     "batchloop-core/src/machine/typed.rs",
+    "batchloop-core/src/program/cursor.rs",
     "batchloop-core/src/program/field.rs",
-    "batchloop-core/src/program/projections.rs",
+    "batchloop-core/src/program/node.rs",
     "batchloop-core/src/program/shape.rs",
     "batchloop-core/src/program/trie.rs",
     "batchloop-core/src/signal/hook.rs",
@@ -35,8 +36,11 @@ const UNSAFE: [&str; 29] = [
     "batchloop-core/src/slab/slot.rs",
     "batchloop-core/src/sleep/change.rs",
     "batchloop-core/src/turn/batch.rs",
+    "batchloop-core/src/turn/context.rs",
+    "batchloop-core/src/turn/driver.rs",
     "batchloop-core/src/turn/rest.rs",
     "batchloop-core/src/turn/scratch.rs",
+    "batchloop-core/src/turn/sweep.rs",
     "batchloop-core/tests/sections.rs",
     "batchloop-eventfd/src/ring.rs",
     "batchloop-eventfd/src/ring/buffers.rs",

@@ -11,6 +11,9 @@ const TOP: u32 = 0xFF_FFFF;
 /// So many instructions take a known time.
 const CALIBRATION: u32 = 20_000_000;
 
+/// Enough that a tick more or less does not show.
+const ROUNDS: u32 = 500;
+
 /// Knows how many instructions a tick is.
 pub(crate) struct Clock {
     hundredths_a_tick: u64,
@@ -37,8 +40,10 @@ impl Clock {
         }
     }
 
-    /// How many instructions the work takes, in hundredths.
-    pub(crate) fn instructions_hundredths(&self, work: impl FnOnce()) -> u64 {
-        u64::from(ticks(work)) * self.hundredths_a_tick
+    /// How many instructions the work takes, in hundredths, when it is done again and again.
+    pub(crate) fn each_hundredths(&self, mut work: impl FnMut()) -> u64 {
+        work();
+        let ticks = ticks(|| (0..ROUNDS).for_each(|_| work()));
+        u64::from(ticks) * self.hundredths_a_tick / u64::from(ROUNDS)
     }
 }

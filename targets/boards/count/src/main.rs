@@ -8,6 +8,7 @@
 
 mod clock;
 mod embassy;
+mod quiet;
 mod states;
 
 use core::panic::PanicInfo;
@@ -17,14 +18,12 @@ use clock::Clock;
 
 /// How many there are.
 const TASKS: usize = 32;
-/// Enough that a tick more or less does not show.
-const ROUNDS: usize = 500;
-
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let clock = Clock::new();
     embassy::measure(&clock);
     states::measure(&clock);
+    quiet::measure(&clock);
     process::exit(0)
 }
 
@@ -35,8 +34,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 
 /// Makes a round of so many wakes, again and again, and prints what one of them cost.
 fn measure(clock: &Clock, name: &str, woken: usize, mut round: impl FnMut(usize)) {
-    round(woken);
-    let hundredths = clock.instructions_hundredths(|| (0..ROUNDS).for_each(|_| round(woken)));
-    let each = (hundredths / (ROUNDS * woken) as u64) as u32;
+    let hundredths = clock.each_hundredths(|| round(woken));
+    let each = (hundredths / woken as u64) as u32;
     println!("{name}_{woken}_of_{TASKS} {}.{:02}", each / 100, each % 100);
+}
+
+/// Prints what something costs, in hundredths of an instruction.
+fn print_each(name: &str, hundredths: u64) {
+    let each = hundredths as u32;
+    println!("{name} {}.{:02}", each / 100, each % 100);
 }

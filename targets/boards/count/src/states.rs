@@ -15,13 +15,13 @@ storage!(static LOCAL: State = ONE);
 storage!(static LOCAL_EIGHT: State = EIGHT);
 storage!(static SHARED: State = ONE);
 
-struct State {
-    sum: u32,
-    point: usize,
+pub(crate) struct State {
+    pub(crate) sum: u32,
+    pub(crate) point: usize,
 }
 
 impl State {
-    fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         self.sum = black_box(self.sum.wrapping_add(1));
     }
 }
