@@ -31,13 +31,15 @@ pub(crate) fn mutants(places: &Places, is_quick: bool, names: &[String]) -> Resu
     list.retain(|mutation| names.is_empty() || names.contains(&mutation.name));
     let is_plain = |killer: &Killer| killer.kind == Kind::Test && killer.package == CORE;
     list.retain(|mutation| !is_quick || is_plain(&mutation.killer));
-    let copy = Copy::new(places)?;
-    copy.check(&list)?;
-    let width = list.iter().map(|m| m.name.len()).max().unwrap_or(0);
+    let tree = Tree::new(places)?;
+    tree.check(&list)?;
+    let width = |text: fn(&Mutation) -> &str| list.iter().map(|m| text(m).len()).max();
+    let names = width(|mutation| &mutation.name).unwrap_or(0);
+    let files = width(|mutation| &mutation.file).unwrap_or(0);
     let mut survivors = 0;
     for mutation in &list {
         let start = Instant::now();
-        let verdict = copy.try_out(mutation);
+        let verdict = tree.try_out(mutation);
         let (word, killed) = match &verdict {
             Ok(Verdict::Failed) => ("killed", true),
             Ok(Verdict::Hung) => ("hangs", true),
@@ -48,7 +50,7 @@ pub(crate) fn mutants(places: &Places, is_quick: bool, names: &[String]) -> Resu
             survivors += 1;
         }
         println!(
-            "{:width$}  {:12}  {word:8}  {:3} s  {}",
+            "{:names$}  {:files$}  {word:8}  {:3} s  {}",
             mutation.name,
             mutation.file,
             start.elapsed().as_secs(),
@@ -66,20 +68,20 @@ enum Verdict {
 }
 
 /// A copy of the sources, to be spoilt.
-struct Copy {
-    tree: PathBuf,
+struct Tree {
+    root: PathBuf,
     builds: PathBuf,
 }
 
-impl Copy {
+impl Tree {
     fn new(places: &Places) -> Result<Self, String> {
         let builds = places.target.join("mutants");
-        let tree = builds.join("tree");
-        if tree.exists() {
-            fs::remove_dir_all(&tree).map_err(display)?;
+        let root = builds.join("tree");
+        if root.exists() {
+            fs::remove_dir_all(&root).map_err(display)?;
         }
-        copy(&places.root, &tree)?;
-        Ok(Copy { tree, builds })
+        copy(&places.root, &root)?;
+        Ok(Tree { root, builds })
     }
 
     /// The tests must pass before there is a mistake.
@@ -101,7 +103,7 @@ impl Copy {
     }
 
     fn try_out(&self, mutation: &Mutation) -> Result<Verdict, String> {
-        let path = self.tree.join(&mutation.file);
+        let path = self.root.join(&mutation.file);
         let source = fs::read_to_string(&path).map_err(display)?;
         fs::write(&path, mutation.apply(&source)?).map_err(display)?;
         let program = self.build(&mutation.killer);
@@ -109,7 +111,7 @@ impl Copy {
         fs::write(&path, source).map_err(display)?;
         for found in ["proptest-regressions", "tests/proptest-regressions"] {
             // It is there only if a property failed.
-            let _ = fs::remove_dir_all(self.tree.join("batchloop-core").join(found));
+            let _ = fs::remove_dir_all(self.root.join("batchloop-core").join(found));
         }
         verdict
     }
@@ -120,7 +122,7 @@ impl Copy {
         cargo
             .args(["test", "--no-run", "--all-features", "--package"])
             .arg(&killer.package)
-            .current_dir(&self.tree)
+            .current_dir(&self.root)
             .env_remove("RUSTFLAGS")
             .env("CARGO_TERM_COLOR", "never");
         match killer.target.as_str() {
@@ -145,13 +147,13 @@ impl Copy {
             .filter_map(|line| line.trim_start().strip_prefix("Executable "))
             .find_map(|line| line.rsplit_once('(')?.1.strip_suffix(')'))
             .ok_or("cargo names no program")?;
-        Ok(self.tree.join(program))
+        Ok(self.root.join(program))
     }
 
     fn run(&self, killer: &Killer, program: &Path) -> Result<Verdict, String> {
         let mut child = Command::new(program)
             .args(["--exact", &killer.test])
-            .current_dir(self.tree.join(&killer.package))
+            .current_dir(self.root.join(&killer.package))
             .env("LOOM_MAX_PREEMPTIONS", "3")
             .env("RUST_BACKTRACE", "0")
             // What is found must not be chance.
