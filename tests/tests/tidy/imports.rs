@@ -2,7 +2,8 @@
 //!
 //! Paths are followed that begin with `crate`, `self`, `super`, or a module that the file declares or imports; they are
 //! followed through `use` declarations of other files to where the item is. Method calls are not seen. What is compiled for
-//! tests alone counts for nothing, and neither do `mod` declarations, nor the names of modules in which something is visible.
+//! tests alone counts for nothing, and neither does a module that is named without anything in it: by `mod`, or for what is
+//! visible there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -579,8 +580,7 @@ impl<'a> Reader<'a> {
             return end;
         }
         let before = if at == 0 { "" } else { self.at(at - 1) };
-        let is_visibility = before == "in" && at > 1 && self.at(at - 2) == "(";
-        if self.at(at + 1) != "::" || matches!(before, "::" | "$") || is_visibility {
+        if self.at(at + 1) != "::" || matches!(before, "::" | "$") {
             return at + 1;
         }
         let mut path = vec![self.at(at).to_string()];
