@@ -24,11 +24,11 @@ impl Remote {
     /// The epoll instance. Fails if the backend has been dropped.
     pub(crate) fn epoll(&self) -> io::Result<Arc<OwnedFd>> {
         let epoll = match self {
-            Remote::Epoll(epoll) => epoll,
+            Remote::Epoll(epoll) => epoll.upgrade(),
             #[cfg(io_uring)]
-            Remote::Uring(epoll, _) => epoll,
+            Remote::Uring(epoll, _) => epoll.upgrade(),
         };
-        epoll.upgrade().ok_or_else(gone)
+        epoll.ok_or_else(gone)
     }
 
     /// Attaches a stream, wherever it is attached by now. The mark is told what is ready.
