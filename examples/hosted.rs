@@ -77,7 +77,7 @@ fn entry(cx: &mut Turn<'_, Client>, server: &mut Server) {
         .advance(|client, me| server.echo(client, me));
 }
 
-/// The loop: that of `Multiplexer::settle`, asleep in tokio.
+/// The loop: that of `Multiplexer::poll_hosted`, asleep in tokio.
 async fn host(
     machine: Machine<Client>,
     server: &mut Server,
@@ -90,7 +90,7 @@ async fn host(
         driver.turn(|cx| entry(cx, server))?;
         // The time from before all is collected: a client that has said something in time is not late.
         let now = Instant::now();
-        let is_settled = multiplexer.settle(&[driver.watch()])?;
+        let is_settled = multiplexer.poll_hosted(&[driver.watch()])?;
         let late = server.deadlines.expire(now, &machine);
         if is_settled && late == 0 {
             let deadlines = [server.deadlines.next(), server.listener.deadline()];
@@ -123,7 +123,7 @@ async fn sleep(bell: &AsyncFd<OwnedFd>, deadline: Option<Instant>) -> io::Result
             Err(_) => return Ok(()),
         },
     };
-    // What comes from here on is a new edge; what came before is collected by the next `settle`.
+    // What comes from here on is a new edge; what came before is collected by the next `poll_hosted`.
     readable?.clear_ready();
     Ok(())
 }

@@ -37,8 +37,8 @@ use std::{
 use batchloop_core::Events;
 
 #[cfg(feature = "uring")]
-use crate::{bell::OneRing, event_fd::EventFd};
-use crate::{mark::Mark, wait::Wait};
+use crate::ground::{bell::OneRing, event_fd::EventFd};
+use crate::ground::{mark::Mark, wait::Wait};
 #[cfg(all(test, not(loom)))]
 pub(crate) use epoll::EVENTS_AT_ONCE;
 use epoll::Epoll;

@@ -200,33 +200,18 @@
 //! * Regular files are always ready, for epoll; they cannot be registered.
 
 mod backend;
-mod bell;
-mod deadlines;
-mod event_fd;
-mod gathering;
-mod gone;
-mod listener;
-mod mark;
+mod ground;
 mod multiplexer;
-mod polled;
-mod producer;
-mod readiness;
-mod received;
-mod registry;
 #[cfg(io_uring)]
 mod ring;
-mod signals;
+mod server;
 mod stream;
-mod sync;
-mod wait;
 
-pub use deadlines::Deadlines;
-pub use event_fd::EventFd;
-pub use listener::{Accepted, Listener};
-pub use multiplexer::Multiplexer;
-pub use polled::Polled;
-pub use producer::Producer;
-pub use received::Received;
-pub use registry::Registry;
-pub use signals::{Shutdown, Signals};
+pub use ground::{event_fd::EventFd, received::Received};
+pub use multiplexer::{Multiplexer, polled::Polled, producer::Producer, registry::Registry};
+pub use server::{
+    deadlines::Deadlines,
+    listener::{Accepted, Listener},
+    signals::{Shutdown, Signals},
+};
 pub use stream::{Posted, Stream};

@@ -1,5 +1,10 @@
 //! Any number of drivers, their file descriptors and one bell, in one wait.
 
+mod pause;
+pub(crate) mod polled;
+pub(crate) mod producer;
+pub(crate) mod registry;
+
 use std::{
     fmt, io,
     num::NonZeroU64,
@@ -18,15 +23,12 @@ use rustix::{
 
 use crate::{
     backend::Backend,
-    bell::OneRing,
-    event_fd::EventFd,
-    gathering::Gathering,
-    mark::Mark,
-    polled::Polled,
-    producer::{Producer, Producers},
-    registry::Registry,
-    wait::Wait,
+    ground::{bell::OneRing, event_fd::EventFd, mark::Mark, wait::Wait},
 };
+use pause::PausePolicy;
+use polled::Polled;
+use producer::{Producer, Producers};
+use registry::Registry;
 
 /// How long descriptors go unlooked at while there is work.
 ///
@@ -75,7 +77,7 @@ pub struct Multiplexer {
     announced: Vec<Announced>,
     /// When a busy thread last looked at its descriptors; `None` once it has slept.
     looked: Option<Instant>,
-    gathering: Gathering,
+    pause_policy: PausePolicy,
     total: Polled,
 }
 
@@ -117,7 +119,7 @@ impl Multiplexer {
             producers: Producers::default(),
             announced: Vec::new(),
             looked: None,
-            gathering: Gathering::new(Duration::ZERO),
+            pause_policy: PausePolicy::new(Duration::ZERO),
             total: Polled::default(),
         })
     }
@@ -153,9 +155,9 @@ impl Multiplexer {
     /// ends a pause, a wake from another thread neither.
     ///
     /// Call it on the thread that polls: that thread's timers become exact to the µs, where the kernel otherwise allows
-    /// itself 50. A loop that hosts this one ([`settle`](Self::settle)) sleeps itself, and makes no pauses.
+    /// itself 50. A loop that hosts this one ([`poll_hosted`](Self::poll_hosted)) sleeps itself, and makes no pauses.
     pub fn set_pause(&mut self, pause: Duration) {
-        self.gathering = Gathering::new(pause);
+        self.pause_policy = PausePolicy::new(pause);
         if !pause.is_zero() {
             // Where the kernel refuses, pauses are longer, and judged as long as they are.
             let _ = set_current_timer_slack(NonZeroU64::new(1000));
@@ -247,10 +249,10 @@ impl Multiplexer {
 
     /// Waits, with a pause before if that is worth it.
     fn sleep(&mut self, deadline: Option<Instant>) -> io::Result<Polled> {
-        if !self.gathering.is_on() {
+        if !self.pause_policy.is_on() {
             self.backend.wait(Wait::until(deadline))?;
             let polled = self.deliver_awake();
-            self.gathering.note(polled.delivered);
+            self.pause_policy.note(polled.delivered);
             return Ok(polled);
         }
         self.backend.wait(Wait::Not)?;
@@ -261,7 +263,7 @@ impl Multiplexer {
             Polled::default()
         };
         let begun = Instant::now();
-        let pause = self.gathering.judge(begun, found.delivered);
+        let pause = self.pause_policy.judge(begun, found.delivered);
         let ends_before = |pause: &Duration, deadline: Instant| {
             begun.checked_add(*pause).is_some_and(|end| end < deadline)
         };
@@ -277,7 +279,7 @@ impl Multiplexer {
         let polled = found + self.deliver_awake();
         let ended = Instant::now();
         let paused = pause.map(|_| ended - begun);
-        self.gathering.end(ended, polled.delivered, paused);
+        self.pause_policy.end(ended, polled.delivered, paused);
         Ok(polled)
     }
 
@@ -295,7 +297,7 @@ impl Multiplexer {
     ///
     /// If not, the drivers are to have another turn before the thread sleeps; between the two, the other loop may do what
     /// else it has. So this is the loop to write, whatever `sleep` is: for tokio it is `AsyncFd::readable` within
-    /// `timeout_at`, and its readiness is cleared right after it, never between `settle` and the next sleep.
+    /// `timeout_at`, and its readiness is cleared right after it, never between `poll_hosted` and the next sleep.
     ///
     /// ```
     /// # use std::{io, os::fd::AsFd, time::{Duration, Instant}};
@@ -329,7 +331,7 @@ impl Multiplexer {
     ///     if machine.live() == 0 {
     ///         break;
     ///     }
-    ///     if multiplexer.settle(&[driver.watch()])? {
+    ///     if multiplexer.poll_hosted(&[driver.watch()])? {
     ///         // Until it is readable, or the deadline is there.
     ///         sleep(&multiplexer, deadlines.next())?;
     ///     }
@@ -340,7 +342,7 @@ impl Multiplexer {
     /// # Errors
     ///
     /// As [`poll`](Self::poll).
-    pub fn settle(&mut self, drivers: &[Watch]) -> io::Result<bool> {
+    pub fn poll_hosted(&mut self, drivers: &[Watch]) -> io::Result<bool> {
         self.backend.enable_notify()?;
         let asleep = self.announce(drivers)?;
         if asleep {

@@ -8,11 +8,11 @@
 //! errors, a watch does.
 //!
 //! What is sent is copied, too, and is the ring's until the kernel is through with it. It is first sent as far as it fits
-//! at once, which ends while it is submitted and is not reported: so a wait is for news only. What does not fit is sent in
+//! at once, which ends while it is submitted and is not reported: so a wait is for what is new only. What does not fit is sent in
 //! a second operation.
 //!
 //! A stream that is dropped meanwhile frees its state's slot at once: the connection stays behind until its operations
-//! have ended, and is named in them by its place and generation. One that goes elsewhere is let go of in the same way:
+//! have ended, and is named in them by its row and generation. One that goes elsewhere is let go of in the same way:
 //! see `past`.
 //!
 //! All that epoll waits for, it still does: the ring waits for the epoll instance.
@@ -52,22 +52,21 @@ use std::{
 
 use rustix::event::epoll::{CreateFlags, EventData, EventFlags, add, create};
 
-use crate::{bell::OneRing, event_fd::EventFd, readiness::translate, wait::Wait};
+use crate::ground::{bell::OneRing, event_fd::EventFd, readiness::translate, wait::Wait};
 
 pub(crate) use attached::Attached;
 use connection::Arrival;
 pub(crate) use connections::SharedConnections;
-use connections::{Connections, News};
-use operations::{Completion, Entered, Kind, Operations};
+use connections::{Connections, MarkedEvents};
+use operations::{Completion, Kind, Operations, WaitEnd};
 pub(crate) use past::Past;
-pub(crate) use successor::Successor;
 
 /// What has been completed, beside what states should know.
 struct Collected {
     /// Epoll has something.
     epoll: bool,
     /// Something that the thread should look at.
-    is_news: bool,
+    is_new: bool,
 }
 
 /// The thread's side.
@@ -82,7 +81,7 @@ pub(crate) struct Ring {
     /// Readable when an operation has ended.
     notice: EventFd,
     notifies: bool,
-    news: Vec<News>,
+    events: Vec<MarkedEvents>,
 }
 
 impl Ring {
@@ -102,7 +101,7 @@ impl Ring {
             front,
             notice,
             notifies: false,
-            news: Vec::new(),
+            events: Vec::new(),
         };
         ring.try_multishot()?;
         Ok(ring)
@@ -121,21 +120,21 @@ impl Ring {
             let how = if self.is_quiet() { wait } else { Wait::Not };
             let entered = self.operations.enter(how)?;
             let collected = self.collect();
-            let is_over = wait == Wait::Not || entered == Entered::Over;
-            if is_over || collected.is_news || !self.news.is_empty() {
+            let is_over = wait == Wait::Not || entered == WaitEnd::Over;
+            if is_over || collected.is_new || !self.events.is_empty() {
                 return Ok(collected.epoll);
             }
         }
     }
 
     /// What has happened to states' connections.
-    pub(crate) fn events(&mut self) -> impl Iterator<Item = News> + '_ {
-        self.news.drain(..)
+    pub(crate) fn events(&mut self) -> impl Iterator<Item = MarkedEvents> + '_ {
+        self.events.drain(..)
     }
 
     /// Whether nothing has happened to them.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.news.is_empty()
+        self.events.is_empty()
     }
 
     /// What happens from now on makes its descriptor readable.
@@ -167,8 +166,8 @@ impl Ring {
 
     fn queue_plans(&mut self, sleeps: bool) {
         let mut connections = self.shared.lock();
-        self.news.extend(connections.news());
-        connections.sleeps = sleeps && self.news.is_empty();
+        self.events.extend(connections.events());
+        connections.sleeps = sleeps && self.events.is_empty();
         connections.plan(|name, fd, operation| {
             // SAFETY: K1, K3: the connection keeps what it sends until the completion.
             unsafe { self.operations.add(name, fd, operation) };
@@ -194,7 +193,7 @@ impl Ring {
                     buffer,
                     has_more,
                 } = completion;
-                let news = match kind {
+                let events = match kind {
                     Kind::Receive => {
                         let bytes = outcome.unwrap_or(0);
                         let lent = buffer.map(|number| {
@@ -209,7 +208,7 @@ impl Ring {
                         };
                         connections.received(name, received)
                     }
-                    Kind::Send | Kind::QuickSend => connections.sent(name, outcome),
+                    Kind::Send | Kind::UnreportedSend => connections.sent(name, outcome),
                     Kind::Watch => {
                         let seen = outcome.map(EventFlags::from_bits_truncate).map(translate);
                         connections.watched(name, seen, goes_on)
@@ -221,17 +220,17 @@ impl Ring {
                     }
                     Kind::Cancel => None,
                 };
-                self.news.extend(news);
+                self.events.extend(events);
             }
             if self.operations.is_submitted() {
                 connections.submitted();
             }
-            self.news.extend(connections.news());
+            self.events.extend(connections.events());
             connections.has_ended
         });
         Collected {
             epoll,
-            is_news: epoll || has_ended,
+            is_new: epoll || has_ended,
         }
     }
 
@@ -242,7 +241,7 @@ impl Ring {
         while self.operations.under_way() > 0 {
             let patience = Instant::now() + Duration::from_secs(1);
             match self.operations.enter(Wait::Until(patience)) {
-                Ok(Entered::Ordinary) => self.collect(),
+                Ok(WaitEnd::Ordinary) => self.collect(),
                 _ => return false,
             };
         }

@@ -12,9 +12,9 @@ use std::{
 
 use batchloop_core::{Access, Events, Me};
 
+use crate::ground::{mark::Mark, received::Received};
 #[cfg(io_uring)]
 use crate::ring::SharedConnections;
-use crate::{mark::Mark, received::Received};
 use direct::Direct;
 #[cfg(io_uring)]
 use ringed::Ringed;

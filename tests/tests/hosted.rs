@@ -167,7 +167,7 @@ fn listen_to(multiplexer: &Multiplexer) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(bell, Interest::READABLE)
 }
 
-/// The loop that the docs of `Multiplexer::settle` ask for.
+/// The loop that the docs of `Multiplexer::poll_hosted` ask for.
 async fn host(mut table: Table, mut multiplexer: Multiplexer) -> io::Result<()> {
     let mut driver = table.machine.driver().expect("the only one");
     let bell = listen_to(&multiplexer)?;
@@ -175,7 +175,7 @@ async fn host(mut table: Table, mut multiplexer: Multiplexer) -> io::Result<()> 
         table.deadlines.expire(Instant::now(), &table.machine);
         let turn = driver.turn(|cx| entry(cx, &mut table.deadlines));
         turn.expect("no fault");
-        if !multiplexer.settle(&[driver.watch()])? {
+        if !multiplexer.poll_hosted(&[driver.watch()])? {
             task::yield_now().await;
             continue;
         }

@@ -17,7 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{mark::Mark, readiness::translate, wait::Wait};
+use crate::ground::{mark::Mark, readiness::translate, wait::Wait};
 
 /// How many events one system call reports at most. More are reported by the next one.
 pub(crate) const EVENTS_AT_ONCE: usize = match cfg!(test) {

@@ -11,7 +11,10 @@ use rustix::event::epoll;
 
 #[cfg(io_uring)]
 use crate::ring::SharedConnections;
-use crate::{gone::gone, mark::Mark, stream::Stream};
+use crate::{
+    ground::{gone::gone, mark::Mark},
+    stream::Stream,
+};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Remote {

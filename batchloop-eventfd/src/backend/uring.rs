@@ -10,11 +10,8 @@ use batchloop_core::Events;
 
 use super::epoll::Epoll;
 use crate::{
-    bell::OneRing,
-    event_fd::EventFd,
-    mark::Mark,
+    ground::{bell::OneRing, event_fd::EventFd, mark::Mark, wait::Wait},
     ring::{Ring, SharedConnections},
-    wait::Wait,
 };
 
 pub(crate) struct Uring {

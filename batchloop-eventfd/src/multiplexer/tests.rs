@@ -450,18 +450,18 @@ fn the_whole_is_one_descriptor_for_another_loop() {
     let mut fixture = Fixture::new();
     let (handle, mut peer) = fixture.state();
     let waker = fixture.machine.waker(handle);
-    let settle = |fixture: &mut Fixture| {
+    let poll_hosted = |fixture: &mut Fixture| {
         let mut rounds = 0;
         while {
             fixture.quiet();
             let drivers = [fixture.driver.watch()];
-            !fixture.multiplexer.settle(&drivers).unwrap()
+            !fixture.multiplexer.poll_hosted(&drivers).unwrap()
         } {
             rounds += 1;
         }
         rounds
     };
-    settle(&mut fixture);
+    poll_hosted(&mut fixture);
     let readable = |fixture: &Fixture, timeout: Option<Duration>| {
         let mut fds = [PollFd::new(&fixture.multiplexer, PollFlags::IN)];
         let timeout = timeout.map(|timeout| timeout.try_into().unwrap());
@@ -470,13 +470,13 @@ fn the_whole_is_one_descriptor_for_another_loop() {
     assert!(!readable(&fixture, Some(Duration::ZERO)));
     peer.write_all(b"x").unwrap();
     assert!(readable(&fixture, None));
-    assert!(settle(&mut fixture) > 0);
+    assert!(poll_hosted(&mut fixture) > 0);
     let runs = fixture.look(handle, |state| state.runs);
     for round in 1..=10 {
         assert!(!readable(&fixture, Some(Duration::ZERO)));
         thread::spawn(move || waker.wake().unwrap());
         assert!(readable(&fixture, None));
-        assert!(settle(&mut fixture) > 0);
+        assert!(poll_hosted(&mut fixture) > 0);
         assert_eq!(fixture.look(handle, |state| state.runs), runs + round);
     }
 }
@@ -557,7 +557,7 @@ fn workloads_that_are_served_elsewhere_keep_their_bells() {
     let refused = |multiplexer: &mut Multiplexer, driver: &Driver<u8, Shared>| {
         let now = Some(Instant::now());
         let polled = multiplexer.poll(&[driver.watch()], now).unwrap_err();
-        let settled = multiplexer.settle(&[driver.watch()]).unwrap_err();
+        let settled = multiplexer.poll_hosted(&[driver.watch()]).unwrap_err();
         assert_eq!(polled.to_string(), settled.to_string());
         assert!(
             polled.to_string().contains("do not end the sleep"),
@@ -578,7 +578,7 @@ fn workloads_that_are_served_elsewhere_keep_their_bells() {
     moving.turn(|_| ()).unwrap();
     let now = Some(Instant::now());
     assert!(multiplexer.poll(&[moving.watch()], now).is_ok());
-    assert!(multiplexer.settle(&[moving.watch()]).unwrap());
+    assert!(multiplexer.poll_hosted(&[moving.watch()]).unwrap());
     // Nor is one of a machine that was never added, beside one that was.
     let stranger: Machine<u8, Shared> = Machine::heap(Capacity::slots(1));
     let mut driver = stranger.driver().unwrap();
@@ -632,7 +632,7 @@ fn is_readable(multiplexer: &Multiplexer, timeout: Duration) -> bool {
     poll(&mut fds, Some(&timeout)).unwrap() == 1
 }
 
-/// Between `settle` and the next one, other tasks of the thread change what they like.
+/// Between `poll_hosted` and the next one, other tasks of the thread change what they like.
 fn changes_of_the_thread_itself_end_its_sleep<A: Access>(
     mut multiplexer: Multiplexer,
     machine: impl Fn() -> Machine<u32, A>,
@@ -651,7 +651,7 @@ fn changes_of_the_thread_itself_end_its_sleep<A: Access>(
             driver.watch()
         };
         for round in 0..2 {
-            while !multiplexer.settle(&[turn()]).unwrap() {}
+            while !multiplexer.poll_hosted(&[turn()]).unwrap() {}
             assert!(!is_readable(&multiplexer, Duration::ZERO), "{name} {round}");
             if round == 0 {
                 change(&machine, state);
@@ -687,20 +687,20 @@ fn a_thread_with_a_ring_that_another_loop_hosts_hears_of_its_own_changes() {
 }
 
 /// A multiplexer that pauses for this long, because waits have brought several events each.
-fn gathering(pause: Duration) -> (Fixture, Vec<(Handle<State>, UnixStream)>) {
+fn rested(pause: Duration) -> (Fixture, Vec<(Handle<State>, UnixStream)>) {
     let mut fixture = Fixture::new();
     let mut clients: Vec<_> = (0..2).map(|_| fixture.state()).collect();
     fixture.round();
     fixture.multiplexer.set_pause(pause);
     for _ in 0..256 {
-        assert!(!fixture.multiplexer.gathering.is_on());
+        assert!(!fixture.multiplexer.pause_policy.is_on());
         for (_, peer) in &mut clients {
             peer.write_all(b"x").unwrap();
         }
         fixture.quiet();
         assert_eq!(fixture.poll(None).delivered, 2);
     }
-    assert!(fixture.multiplexer.gathering.is_on());
+    assert!(fixture.multiplexer.pause_policy.is_on());
     fixture.quiet();
     (fixture, clients)
 }
@@ -708,7 +708,7 @@ fn gathering(pause: Duration) -> (Fixture, Vec<(Handle<State>, UnixStream)>) {
 #[test]
 fn a_pause_is_made_where_the_deadline_lets_it() {
     const PAUSE: Duration = Duration::from_millis(20);
-    let (mut fixture, mut clients) = gathering(PAUSE);
+    let (mut fixture, mut clients) = rested(PAUSE);
     let far = Instant::now() + Duration::from_secs(1000);
     for deadline in [None, Some(far)] {
         clients[0].1.write_all(b"x").unwrap();
@@ -718,7 +718,7 @@ fn a_pause_is_made_where_the_deadline_lets_it() {
         assert!(begun.elapsed() >= PAUSE);
     }
     // One that would go on behind the deadline is not made: it would have no end.
-    let (mut fixture, mut clients) = gathering(Duration::MAX);
+    let (mut fixture, mut clients) = rested(Duration::MAX);
     let near = Instant::now() + Duration::from_millis(1);
     assert_eq!(fixture.poll(Some(near)).delivered, 0);
     assert!(Instant::now() >= near, "it waits, all the same");

@@ -15,7 +15,7 @@ use super::{
     name::Name,
     successor::{Directions, Inherit, Successor},
 };
-use crate::{gone::gone, mark::Mark, received::Received};
+use crate::ground::{gone::gone, mark::Mark, received::Received};
 
 /// A stream's end of a connection.
 pub(crate) struct Attached {
@@ -43,7 +43,7 @@ impl Attached {
         })
     }
 
-    pub(crate) fn as_successor(&self) -> Successor {
+    pub(super) fn as_successor(&self) -> Successor {
         let connections: Weak<dyn Inherit> = Arc::<SharedConnections>::downgrade(&self.shared);
         Successor::Ring(connections, self.name)
     }

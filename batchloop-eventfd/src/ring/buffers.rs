@@ -4,20 +4,20 @@ use std::{array, cell::UnsafeCell, io, ops::Range};
 
 use io_uring::IoUring;
 
-use crate::sync::kernel::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use crate::ground::sync::kernel::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// A multiple of a page, so that buffers do not share one.
-pub(crate) const SIZE: usize = 8 * 1024;
+pub(super) const SIZE: usize = 8 * 1024;
 
 /// 2 MiB in all: what a turn reads at most, since buffers come back before the next wait.
 const COUNT: usize = 256;
 
 /// The group that receives name; a ring has one.
-pub(crate) const GROUP: u16 = 0;
+pub(super) const GROUP: u16 = 0;
 
 /// An entry of the ring, as the kernel reads it (`struct io_uring_buf`). The first one's `tail` is the ring's.
 #[repr(C)]
-struct Entry {
+struct BufferEntry {
     address: AtomicU64,
     length: AtomicU32,
     number: AtomicU16,
@@ -25,36 +25,36 @@ struct Entry {
 }
 
 #[repr(C, align(4096))]
-struct Entries([Entry; COUNT]);
+struct BufferEntries([BufferEntry; COUNT]);
 
 /// The buffers, and where each is: with the kernel, or lent to a connection.
-pub(crate) struct Buffers {
-    entries: Box<Entries>,
+pub(super) struct Buffers {
+    entries: Box<BufferEntries>,
     memory: Box<[UnsafeCell<[u8; SIZE]>]>,
     tail: u16,
 }
 
 /// A buffer that the kernel has handed over, until it is given back. There is one for each.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) struct Lent {
+pub(super) struct Lent {
     number: u16,
     filled: Range<u32>,
 }
 
 impl Lent {
     /// How many bytes of it are not consumed.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.filled.len()
     }
 
-    pub(crate) fn consume(&mut self, bytes: usize) {
+    pub(super) fn consume(&mut self, bytes: usize) {
         self.filled.start += bytes as u32;
     }
 }
 
 impl Buffers {
-    pub(crate) fn new() -> Self {
-        let entries = array::from_fn(|_| Entry {
+    pub(super) fn new() -> Self {
+        let entries = array::from_fn(|_| BufferEntry {
             address: AtomicU64::new(0),
             length: AtomicU32::new(SIZE as u32),
             number: AtomicU16::new(0),
@@ -62,7 +62,7 @@ impl Buffers {
         });
         let memory = (0..COUNT).map(|_| UnsafeCell::new([0; SIZE]));
         let mut buffers = Buffers {
-            entries: Box::new(Entries(entries)),
+            entries: Box::new(BufferEntries(entries)),
             memory: memory.collect(),
             tail: 0,
         };
@@ -77,7 +77,7 @@ impl Buffers {
     /// # Safety
     ///
     /// K1: the buffers outlive all that the ring does.
-    pub(crate) unsafe fn register(&self, ring: &IoUring) -> io::Result<()> {
+    pub(super) unsafe fn register(&self, ring: &IoUring) -> io::Result<()> {
         let entries = &raw const *self.entries;
         let submitter = ring.submitter();
         // SAFETY: K1: the entries are on the heap, and live until the kernel has ended all it did with them.
@@ -89,7 +89,7 @@ impl Buffers {
     /// # Safety
     ///
     /// K2: a completion names this buffer, and is answered for the first time.
-    pub(crate) unsafe fn taken(&self, number: u16, bytes: u32) -> Lent {
+    pub(super) unsafe fn taken(&self, number: u16, bytes: u32) -> Lent {
         debug_assert!(usize::from(number) < COUNT && bytes as usize <= SIZE);
         Lent {
             number,
@@ -98,7 +98,7 @@ impl Buffers {
     }
 
     /// What is in a buffer.
-    pub(crate) fn bytes(&self, lent: &Lent) -> &[u8] {
+    pub(super) fn bytes(&self, lent: &Lent) -> &[u8] {
         let memory = self.memory[usize::from(lent.number)].get();
         // SAFETY: K2: the buffer is lent, and given back by value, so the kernel does not write to it.
         let memory = unsafe { &*memory };
@@ -106,13 +106,13 @@ impl Buffers {
     }
 
     /// Gives a buffer back to the kernel.
-    pub(crate) fn give_back(&mut self, lent: Lent) {
+    pub(super) fn give_back(&mut self, lent: Lent) {
         self.give(lent.number);
     }
 
     /// What the kernel does, for tests without it.
     #[cfg(test)]
-    pub(crate) fn filled(&mut self, number: u16, bytes: &[u8]) -> Lent {
+    pub(super) fn filled(&mut self, number: u16, bytes: &[u8]) -> Lent {
         let memory = self.memory[usize::from(number)].get_mut();
         memory[..bytes.len()].copy_from_slice(bytes);
         Lent {
@@ -140,11 +140,11 @@ mod tests {
     #[test]
     fn an_entry_is_what_the_kernel_reads() {
         assert_eq!(
-            size_of::<Entry>(),
+            size_of::<BufferEntry>(),
             size_of::<io_uring::types::BufRingEntry>()
         );
-        assert_eq!(std::mem::offset_of!(Entry, length), 8);
-        assert_eq!(std::mem::offset_of!(Entry, number), 12);
-        assert_eq!(std::mem::offset_of!(Entry, tail), 14);
+        assert_eq!(std::mem::offset_of!(BufferEntry, length), 8);
+        assert_eq!(std::mem::offset_of!(BufferEntry, number), 12);
+        assert_eq!(std::mem::offset_of!(BufferEntry, tail), 14);
     }
 }

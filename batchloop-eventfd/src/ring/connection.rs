@@ -18,7 +18,7 @@ use super::{
     buffers::{Buffers, Lent},
     successor::{Directions, Successor},
 };
-use crate::{mark::Mark, received::Received};
+use crate::ground::{mark::Mark, received::Received};
 
 /// How many bytes wait here for the kernel to send them.
 const UNSENT: usize = 64 * 1024;
@@ -28,7 +28,7 @@ const SLOW: usize = 16 * 1024;
 
 /// What is to be queued for the kernel.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Operation<'c> {
+pub(super) enum Operation<'c> {
     /// Receive into the ring's buffers: no more than one of them holds.
     Receive {
         /// There is something already.
@@ -43,14 +43,14 @@ pub(crate) enum Operation<'c> {
     /// Send all of these bytes.
     Send {
         bytes: &'c [u8],
-        manner: Manner,
+        mode: SendMode,
     },
     StopSending,
 }
 
 /// What to tell of. Each has what is above it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Watched {
+pub(super) enum Watched {
     Errors,
     /// The other side ends its sending.
     Ends,
@@ -60,36 +60,36 @@ pub(crate) enum Watched {
 
 /// How to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Manner {
+pub(super) enum SendMode {
     /// What fits at once. It has ended when it is submitted, and is not reported if all of it fitted.
-    Quick,
-    /// As `Quick`, but reported in any case.
+    Unreported,
+    /// As `Unreported`, but reported in any case.
     Reported,
     /// All, as soon as there is room.
-    Patient,
-    /// The connection has no user: do not wait for ever for the other side to take it.
-    Hasty,
+    Waiting,
+    /// All, but no longer than one attempt may take: the connection has no user.
+    Timed,
 }
 
 /// What a receive has brought.
-pub(crate) struct Arrival {
-    pub(crate) outcome: Result<u32, Errno>,
-    pub(crate) lent: Option<Lent>,
+pub(super) struct Arrival {
+    pub(super) outcome: Result<u32, Errno>,
+    pub(super) lent: Option<Lent>,
     /// The socket is known to have more.
-    pub(crate) has_more: bool,
+    pub(super) has_more: bool,
     /// The receive has not ended.
-    pub(crate) goes_on: bool,
+    pub(super) goes_on: bool,
 }
 
-/// An operation of the kernel that may be under way.
+/// Whether an operation of the kernel is under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Flight {
-    Landed,
+enum InFlight {
+    No,
     /// It will have ended when it is submitted.
-    Quick,
-    Up,
-    /// It was asked to end.
-    Ending,
+    Unreported,
+    Yes,
+    /// It was asked to end, or ends by itself.
+    Cancelling,
 }
 
 /// How the other side ended its sending.
@@ -110,12 +110,12 @@ enum Owner {
     Nobody(Option<Successor>),
 }
 
-pub(crate) struct Connection {
-    pub(crate) socket: Arc<OwnedFd>,
+pub(super) struct Connection {
+    pub(super) socket: Arc<OwnedFd>,
     owner: Owner,
     /// Whether it is in the list of those that have plans.
-    pub(crate) is_planning: bool,
-    receiving: Flight,
+    pub(super) is_planning: bool,
+    receiving: InFlight,
     /// The receive that is under way, or was last, goes on.
     is_multishot: bool,
     /// Something has been received before.
@@ -128,13 +128,13 @@ pub(crate) struct Connection {
     /// More is in the socket, as the kernel said with what came last.
     has_more: bool,
     end: Option<End>,
-    watching: Flight,
+    watching: InFlight,
     watched: Watched,
     /// The other side has ended its sending; the end is behind what comes.
     is_ending: bool,
     /// The socket has an error, or has ended in both directions.
     is_troubled: bool,
-    sending: Flight,
+    sending: InFlight,
     /// What the kernel is sending. Nothing changes it meanwhile: K3.
     leaving: Vec<u8>,
     sent: usize,
@@ -148,7 +148,7 @@ pub(crate) struct Connection {
     /// Nothing more will be sent.
     is_last: bool,
     /// How many attempts in a row have sent nothing.
-    fruitless: u8,
+    failed_attempts: u8,
     /// What another ring has not released yet.
     held: Directions,
     /// What the successor has been told.
@@ -156,12 +156,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: Arc<OwnedFd>, mark: Mark, held: Directions) -> Self {
+    pub(super) fn new(socket: Arc<OwnedFd>, mark: Mark, held: Directions) -> Self {
         Connection {
             socket,
             owner: Owner::Attached(mark),
             is_planning: false,
-            receiving: Flight::Landed,
+            receiving: InFlight::No,
             is_multishot: false,
             is_lasting: false,
             lent: None,
@@ -169,11 +169,11 @@ impl Connection {
             consumed: 0,
             has_more: false,
             end: None,
-            watching: Flight::Landed,
+            watching: InFlight::No,
             watched: Watched::Errors,
             is_ending: false,
             is_troubled: false,
-            sending: Flight::Landed,
+            sending: InFlight::No,
             leaving: Vec::new(),
             sent: 0,
             unsent: Vec::new(),
@@ -181,25 +181,25 @@ impl Connection {
             is_awaited: false,
             is_slow: false,
             is_last: false,
-            fruitless: 0,
+            failed_attempts: 0,
             held,
             released: Directions::NONE,
         }
     }
 
     /// The state that it belongs to.
-    pub(crate) fn mark(&self) -> Option<Mark> {
+    pub(super) fn mark(&self) -> Option<Mark> {
         match self.owner {
             Owner::Attached(mark) => Some(mark),
             _ => None,
         }
     }
 
-    pub(crate) fn is_abandoned(&self) -> bool {
+    pub(super) fn is_abandoned(&self) -> bool {
         matches!(self.owner, Owner::Nobody(_))
     }
 
-    pub(crate) fn is_leaving(&self) -> bool {
+    pub(super) fn is_leaving(&self) -> bool {
         matches!(self.owner, Owner::Leaving(_))
     }
 
@@ -218,15 +218,15 @@ impl Connection {
 
     /// Whether the socket is to be asked, because it has more than was received.
     fn may_ask(&self) -> bool {
-        self.has_more && self.end.is_none() && self.receiving == Flight::Landed
+        self.has_more && self.end.is_none() && self.receiving == InFlight::No
     }
 
     /// Whether there is something to take, or to know.
-    pub(crate) fn may_receive(&self) -> bool {
+    pub(super) fn may_receive(&self) -> bool {
         self.has_received_more() || self.may_ask()
     }
 
-    pub(crate) fn receive(
+    pub(super) fn receive(
         &mut self,
         room: &mut [u8],
         buffers: &mut Buffers,
@@ -298,7 +298,7 @@ impl Connection {
     }
 
     /// The kernel needs its buffers: what was not taken moves to memory of its own.
-    pub(crate) fn keep(&mut self, buffers: &mut Buffers) {
+    pub(super) fn keep(&mut self, buffers: &mut Buffers) {
         if let Some(lent) = self.lent.take() {
             let bytes = buffers.bytes(&lent);
             self.kept.reserve_exact(bytes.len());
@@ -307,7 +307,7 @@ impl Connection {
         }
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(error) = self.broken {
             return Err(error.into());
         }
@@ -315,7 +315,7 @@ impl Connection {
             return Err(Errno::PIPE.into());
         }
         let mut sent = 0;
-        let may_send = self.sending == Flight::Landed && !self.held.sending;
+        let may_send = self.sending == InFlight::No && !self.held.sending;
         if bytes.len() > SLOW && self.owes() == 0 && may_send {
             sent = self.send_at_once(bytes)?;
             self.is_slow = sent < bytes.len();
@@ -354,7 +354,7 @@ impl Connection {
     }
 
     /// Says that nothing more will be sent, once what was taken is.
-    pub(crate) fn end(&mut self) -> io::Result<()> {
+    pub(super) fn end(&mut self) -> io::Result<()> {
         self.is_last = true;
         self.finish_sending()
     }
@@ -367,7 +367,7 @@ impl Connection {
     }
 
     /// Fails if the connection is known to be broken. An error that is still in the socket is taken from there.
-    pub(crate) fn check(&mut self) -> io::Result<()> {
+    pub(super) fn check(&mut self) -> io::Result<()> {
         if let Some(End::Broken(error)) = self.end {
             return Err(error.into());
         }
@@ -378,7 +378,7 @@ impl Connection {
     }
 
     /// Belongs to another state from now on. Returns what that should know.
-    pub(crate) fn take_up(&mut self, mark: Mark) -> Events {
+    pub(super) fn take_up(&mut self, mark: Mark) -> Events {
         self.owner = Owner::Attached(mark);
         self.released = Directions::NONE;
         let mut ready = Events::NONE;
@@ -396,42 +396,42 @@ impl Connection {
     }
 
     /// Its stream is taken away from this ring: what is under way ends, and the successor is told.
-    pub(crate) fn leave(&mut self, successor: Option<Successor>) {
+    pub(super) fn leave(&mut self, successor: Option<Successor>) {
         self.owner = Owner::Leaving(successor);
         self.has_more = false;
         self.released = Directions::NONE;
     }
 
-    /// What the ring has released of a connection that leaves, if that is news for its successor.
-    pub(crate) fn release(&mut self) -> Option<(Successor, Directions)> {
+    /// What the ring has released of a connection that leaves, if its successor has not been told.
+    pub(super) fn release(&mut self) -> Option<(Successor, Directions)> {
         let (Owner::Leaving(successor) | Owner::Nobody(successor)) = &self.owner else {
             return None;
         };
         let release = Directions {
-            receiving: self.receiving == Flight::Landed && !self.held.receiving,
+            receiving: self.receiving == InFlight::No && !self.held.receiving,
             sending: self.has_sent() || self.broken.is_some(),
         };
-        let is_news = mem::replace(&mut self.released, release) != release;
-        successor.clone().filter(|_| is_news).zip(Some(release))
+        let is_new = mem::replace(&mut self.released, release) != release;
+        successor.clone().filter(|_| is_new).zip(Some(release))
     }
 
     /// Whether all bytes are with the kernel, also those of the rings before.
-    pub(crate) fn has_sent(&self) -> bool {
+    pub(super) fn has_sent(&self) -> bool {
         self.owes() == 0 && !self.held.sending
     }
 
     /// Whether nothing more will be received here, beside what is there.
-    pub(crate) fn has_received(&self) -> bool {
-        self.receiving == Flight::Landed && !self.held.receiving
+    pub(super) fn has_received(&self) -> bool {
+        self.receiving == InFlight::No && !self.held.receiving
     }
 
     /// The error that a send found.
-    pub(crate) fn broken(&self) -> Option<Errno> {
+    pub(super) fn broken(&self) -> Option<Errno> {
         self.broken
     }
 
     /// The ring before has let go of the socket, in these directions.
-    pub(crate) fn inherit(&mut self, release: Directions, broken: Option<Errno>) {
+    pub(super) fn inherit(&mut self, release: Directions, broken: Option<Errno>) {
         self.held.receiving &= !release.receiving;
         self.held.sending &= !release.sending;
         self.broken = self.broken.or(broken);
@@ -440,7 +440,7 @@ impl Connection {
     }
 
     /// Nothing takes what is here any more; what is owed is still sent.
-    pub(crate) fn abandon(&mut self, buffers: &mut Buffers) {
+    pub(super) fn abandon(&mut self, buffers: &mut Buffers) {
         let successor = match &mut self.owner {
             Owner::Leaving(successor) => successor.take(),
             _ => None,
@@ -455,15 +455,15 @@ impl Connection {
     }
 
     /// Whether nothing is under way any more, nor will be.
-    pub(crate) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let flights = [self.receiving, self.watching, self.sending];
-        let landed = flights == [Flight::Landed; 3];
+        let landed = flights == [InFlight::No; 3];
         self.is_abandoned() && landed && (self.owes() == 0 || self.broken.is_some())
     }
 
     /// Lets the connection end in a reset if the other side will not get all that was sent: what it has must not look
     /// whole.
-    pub(crate) fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         if self.owes() > 0 {
             self.broken = self.broken.or(Some(Errno::CANCELED));
             // A socket that cannot be reset has no other way to tell.
@@ -472,9 +472,9 @@ impl Connection {
     }
 
     /// The ring has been dropped: nothing that is under way or owed comes to its end.
-    pub(crate) fn strand(&mut self) {
+    pub(super) fn strand(&mut self) {
         self.close();
-        if self.receiving != Flight::Landed {
+        if self.receiving != InFlight::No {
             self.end = self.end.or(Some(End::Broken(Errno::CANCELED)));
         }
     }

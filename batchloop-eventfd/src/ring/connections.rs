@@ -12,18 +12,18 @@ use rustix::io::Errno;
 
 use super::{
     buffers::Buffers,
-    connection::{Arrival, Connection, Manner, Operation},
+    connection::{Arrival, Connection, Operation, SendMode},
     name::Name,
     successor::{Directions, Inherit, Successor},
 };
-use crate::{bell::OneRing, event_fd::EventFd, gone::gone, mark::Mark};
+use crate::ground::{bell::OneRing, event_fd::EventFd, gone::gone, mark::Mark};
 
 /// How many there may be: a name has 24 bits for it.
 const LIMIT: usize = 1 << 24;
 
 /// Where a connection may be.
 #[derive(Default)]
-struct Place {
+struct Row {
     generation: u32,
     connection: Option<Connection>,
 }
@@ -31,57 +31,57 @@ struct Place {
 /// Where they are.
 #[derive(Default)]
 struct Table {
-    places: Vec<Place>,
+    rows: Vec<Row>,
     free: Vec<u32>,
 }
 
 impl Table {
     fn get(&mut self, name: Name) -> Option<&mut Connection> {
-        let place = self.places.get_mut(name.place as usize)?;
-        let connection = place.connection.as_mut();
-        connection.filter(|_| place.generation == name.generation)
+        let row = self.rows.get_mut(name.row as usize)?;
+        let connection = row.connection.as_mut();
+        connection.filter(|_| row.generation == name.generation)
     }
 
     fn insert(&mut self, connection: Connection) -> io::Result<Name> {
-        let place = match self.free.pop() {
-            Some(place) => place,
-            None if self.places.len() < LIMIT => {
-                self.places.push(Place::default());
-                (self.places.len() - 1) as u32
+        let row = match self.free.pop() {
+            Some(row) => row,
+            None if self.rows.len() < LIMIT => {
+                self.rows.push(Row::default());
+                (self.rows.len() - 1) as u32
             }
             None => {
                 let why = "an io_uring takes at most 2^24 connections";
                 return Err(io::Error::other(why));
             }
         };
-        let at = &mut self.places[place as usize];
+        let at = &mut self.rows[row as usize];
         at.connection = Some(connection);
         let generation = at.generation;
-        Ok(Name::new(place, generation))
+        Ok(Name::new(row, generation))
     }
 
     /// All of them.
     fn names(&self) -> Vec<Name> {
-        let places = (0..).zip(&self.places);
-        let taken = places.filter(|(_, place)| place.connection.is_some());
-        let names = taken.map(|(number, place)| Name::new(number, place.generation));
+        let rows = (0..).zip(&self.rows);
+        let taken = rows.filter(|(_, row)| row.connection.is_some());
+        let names = taken.map(|(number, row)| Name::new(number, row.generation));
         names.collect()
     }
 
     fn remove(&mut self, name: Name) {
-        let place = &mut self.places[name.place as usize];
-        place.connection = None;
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(name.place);
+        let row = &mut self.rows[name.row as usize];
+        row.connection = None;
+        row.generation = row.generation.wrapping_add(1);
+        self.free.push(name.row);
     }
 }
 
 /// What a state should know of its connection.
-pub(crate) type News = (Mark, Events);
+pub(crate) type MarkedEvents = (Mark, Events);
 
-pub(crate) struct Connections {
+pub(super) struct Connections {
     table: Table,
-    pub(crate) buffers: Buffers,
+    pub(super) buffers: Buffers,
     /// The attached ones, by their descriptors.
     by_fd: HashMap<RawFd, Name>,
     /// Those that have something to be queued for the kernel.
@@ -89,17 +89,17 @@ pub(crate) struct Connections {
     /// Those that have a buffer of the kernel.
     lent: Vec<Name>,
     /// Those whose send has ended when it is submitted.
-    quick: Vec<Name>,
+    unreported: Vec<Name>,
     /// What states should know that no completion tells.
-    news: Vec<News>,
+    events: Vec<MarkedEvents>,
     /// What other rings or states should know.
     releases: Vec<(Successor, Directions, Option<Errno>)>,
     /// How many have no user.
     abandoned: usize,
     /// Whether a connection without a user has ended since plans were made: somebody may wait for the last of them.
-    pub(crate) has_ended: bool,
+    pub(super) has_ended: bool,
     /// Whether the ring's thread has gone to sleep, or is about to.
-    pub(crate) sleeps: bool,
+    pub(super) sleeps: bool,
     /// Whether receives may go on.
     pub(super) is_multishot: bool,
     /// Whether the ring has been dropped.
@@ -146,17 +146,17 @@ impl Connections {
     }
 
     /// Whether the ring's thread has something to do.
-    pub(crate) fn has_work(&self) -> bool {
-        !self.planning.is_empty() || !self.news.is_empty()
+    pub(super) fn has_work(&self) -> bool {
+        !self.planning.is_empty() || !self.events.is_empty()
     }
 
     /// What states should know that no completion tells.
-    pub(crate) fn news(&mut self) -> impl Iterator<Item = News> + '_ {
-        self.news.drain(..)
+    pub(super) fn events(&mut self) -> impl Iterator<Item = MarkedEvents> + '_ {
+        self.events.drain(..)
     }
 
     /// Hands out all that is to be queued for the kernel, and takes the buffers back that it had lent.
-    pub(crate) fn plan(&mut self, mut queue: impl FnMut(Name, RawFd, Operation<'_>)) {
+    pub(super) fn plan(&mut self, mut queue: impl FnMut(Name, RawFd, Operation<'_>)) {
         self.has_ended = false;
         for name in self.lent.drain(..) {
             if let Some(connection) = self.table.get(name) {
@@ -170,19 +170,19 @@ impl Connections {
             connection.is_planning = false;
             let fd = connection.socket.as_raw_fd();
             connection.plan(self.is_multishot, |operation| {
-                let manner = match operation {
-                    Operation::Send { manner, .. } => Some(manner),
+                let mode = match operation {
+                    Operation::Send { mode, .. } => Some(mode),
                     _ => None,
                 };
-                self.quick
-                    .extend((manner == Some(Manner::Quick)).then_some(name));
+                self.unreported
+                    .extend((mode == Some(SendMode::Unreported)).then_some(name));
                 queue(name, fd, operation);
             });
         }
     }
 
     /// Passes on what a receive has brought.
-    pub(crate) fn received(&mut self, name: Name, arrival: Arrival) -> Option<News> {
+    pub(super) fn received(&mut self, name: Name, arrival: Arrival) -> Option<MarkedEvents> {
         if arrival.lent.is_some() {
             self.lent.push(name);
         }
@@ -192,25 +192,25 @@ impl Connections {
     }
 
     /// Passes on that a send has ended.
-    pub(crate) fn sent(&mut self, name: Name, outcome: Result<u32, Errno>) -> Option<News> {
+    pub(super) fn sent(&mut self, name: Name, outcome: Result<u32, Errno>) -> Option<MarkedEvents> {
         self.tell(name, |connection, _| connection.sent(outcome))
     }
 
     /// Passes on that what was queued has been submitted.
-    pub(crate) fn submitted(&mut self) {
-        for name in mem::take(&mut self.quick) {
-            let news = self.tell(name, |connection, _| connection.sent_quickly());
-            self.news.extend(news);
+    pub(super) fn submitted(&mut self) {
+        for name in mem::take(&mut self.unreported) {
+            let events = self.tell(name, |connection, _| connection.sent_unreported());
+            self.events.extend(events);
         }
     }
 
     /// Passes on that a watch has seen something, or has ended.
-    pub(crate) fn watched(
+    pub(super) fn watched(
         &mut self,
         name: Name,
         outcome: Result<Events, Errno>,
         goes_on: bool,
-    ) -> Option<News> {
+    ) -> Option<MarkedEvents> {
         self.tell(name, |connection, _| connection.watched(outcome, goes_on))
     }
 
@@ -219,7 +219,7 @@ impl Connections {
         &mut self,
         name: Name,
         work: impl FnOnce(&mut Connection, &mut Buffers) -> Events,
-    ) -> Option<News> {
+    ) -> Option<MarkedEvents> {
         let (mark, events) = self.with(name, |connection, buffers| {
             let events = work(connection, buffers);
             (connection.mark(), events)
@@ -229,11 +229,11 @@ impl Connections {
 
     /// The ring before has let go of a connection, in these directions.
     fn inherit(&mut self, name: Name, directions: Directions, broken: Option<Errno>) {
-        let news = self.tell(name, |connection, _| {
+        let events = self.tell(name, |connection, _| {
             connection.inherit(directions, broken);
             Events::READABLE | Events::WRITABLE
         });
-        self.news.extend(news);
+        self.events.extend(events);
     }
 
     /// Takes an attached connection from its stream, by its descriptor.
@@ -251,7 +251,7 @@ impl Connections {
             (connection.take_up(mark), connection.socket.as_raw_fd())
         });
         if let Some((ready, fd)) = taken {
-            self.news.push((mark, ready));
+            self.events.push((mark, ready));
             self.by_fd.insert(fd, name);
         }
     }
@@ -282,12 +282,12 @@ impl Connections {
     }
 
     /// Connections without a user, whose rest is being sent.
-    pub(crate) fn abandoned(&self) -> usize {
+    pub(super) fn abandoned(&self) -> usize {
         self.abandoned
     }
 
     /// The ring has been dropped, and has nothing under way: what is owed cannot be sent any more.
-    pub(crate) fn strand(&mut self) {
+    pub(super) fn strand(&mut self) {
         self.is_gone = true;
         for name in self.table.names() {
             self.with(name, |connection, _| connection.strand());
@@ -303,7 +303,7 @@ pub(crate) struct SharedConnections {
 }
 
 impl SharedConnections {
-    pub(crate) fn new(bell: &'static OneRing<EventFd>) -> Self {
+    pub(super) fn new(bell: &'static OneRing<EventFd>) -> Self {
         SharedConnections {
             connections: Mutex::new(Connections {
                 table: Table::default(),
@@ -311,8 +311,8 @@ impl SharedConnections {
                 by_fd: HashMap::new(),
                 planning: Vec::new(),
                 lent: Vec::new(),
-                quick: Vec::new(),
-                news: Vec::new(),
+                unreported: Vec::new(),
+                events: Vec::new(),
                 releases: Vec::new(),
                 abandoned: 0,
                 has_ended: false,
@@ -324,14 +324,14 @@ impl SharedConnections {
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Connections> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Connections> {
         // Nothing that holds it panics half-way.
         let lock = self.connections.lock();
         lock.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works on the connections, and wakes the ring's thread if it has something new to do.
-    pub(crate) fn work<R>(&self, work: impl FnOnce(&mut Connections) -> R) -> R {
+    pub(super) fn work<R>(&self, work: impl FnOnce(&mut Connections) -> R) -> R {
         let mut connections = self.lock();
         let answer = work(&mut connections);
         let calls = connections.sleeps && connections.has_work();

@@ -11,7 +11,7 @@ use std::{
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 
 use super::Ring;
-use crate::wait::Wait;
+use crate::ground::wait::Wait;
 
 impl Ring {
     /// Lets receives go on, if the kernel can limit them. For a ring without connections.

@@ -19,10 +19,10 @@ use rustix::{
 
 use super::{
     buffers::{self, Buffers},
-    connection::{Manner, Operation, Watched},
+    connection::{Operation, SendMode, Watched},
     name::Name,
 };
-use crate::wait::Wait;
+use crate::ground::wait::Wait;
 
 /// How many operations one system call submits at most. More need more calls.
 const SUBMISSIONS: u32 = 1024;
@@ -31,7 +31,7 @@ const SUBMISSIONS: u32 = 1024;
 const COMPLETIONS: u32 = 4 * SUBMISSIONS;
 
 /// How long one attempt to send the last bytes of a connection whose stream has been dropped may take.
-static LINGER: Timespec = match cfg!(test) {
+static ATTEMPT: Timespec = match cfg!(test) {
     false => Timespec::new().sec(10),
     true => Timespec::new().nsec(50_000_000),
 };
@@ -49,7 +49,7 @@ pub(super) enum Kind {
     Receive = 1,
     Send,
     /// A send that is reported only if it could not send all.
-    QuickSend,
+    UnreportedSend,
     Watch,
     Epoll,
     /// Of which only the other operation's completion matters.
@@ -65,7 +65,7 @@ impl Kind {
         let kinds = [
             Kind::Receive,
             Kind::Send,
-            Kind::QuickSend,
+            Kind::UnreportedSend,
             Kind::Watch,
             Kind::Epoll,
         ];
@@ -76,7 +76,7 @@ impl Kind {
 
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Entered {
+pub(super) enum WaitEnd {
     /// There are completions, perhaps.
     Ordinary,
     /// Time is over, or a signal handler has run.
@@ -160,7 +160,7 @@ impl Operations {
                 result if result < 0 => Err(Errno::from_raw_os_error(-result)),
                 result => Ok(result as u32),
             };
-            if !goes_on && kind != Kind::QuickSend {
+            if !goes_on && kind != Kind::UnreportedSend {
                 *under_way -= 1;
             }
             Completion {
@@ -199,9 +199,9 @@ impl Operations {
                 let watch = opcode::PollAdd::new(fd, events.bits().into()).multi(true);
                 (watch.build(), Kind::Watch)
             }
-            Operation::Send { bytes, manner } => {
+            Operation::Send { bytes, mode } => {
                 // SAFETY: K1, K3: the caller's promise.
-                return unsafe { self.add_send(name, fd, bytes, manner) };
+                return unsafe { self.add_send(name, fd, bytes, mode) };
             }
             Operation::StopReceiving => (cancel(Kind::Receive), Kind::Cancel),
             Operation::StopWatching => (cancel(Kind::Watch), Kind::Cancel),
@@ -211,26 +211,26 @@ impl Operations {
         unsafe { self.push(entry, kind.to_data(name.to_bits())) };
     }
 
-    unsafe fn add_send(&mut self, name: Name, fd: Fd, bytes: &[u8], manner: Manner) {
+    unsafe fn add_send(&mut self, name: Name, fd: Fd, bytes: &[u8], mode: SendMode) {
         let all = RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits();
-        let flags = match manner {
-            Manner::Quick | Manner::Reported => all | SendFlags::DONTWAIT.bits(),
-            Manner::Patient | Manner::Hasty => all,
+        let flags = match mode {
+            SendMode::Unreported | SendMode::Reported => all | SendFlags::DONTWAIT.bits(),
+            SendMode::Waiting | SendMode::Timed => all,
         };
         let send = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32);
         let send = send.flags(flags as i32).build();
         let data = Kind::Send.to_data(name.to_bits());
-        match manner {
-            Manner::Quick => {
-                let data = Kind::QuickSend.to_data(name.to_bits());
+        match mode {
+            SendMode::Unreported => {
+                let data = Kind::UnreportedSend.to_data(name.to_bits());
                 let send = send.flags(squeue::Flags::SKIP_SUCCESS).user_data(data);
                 // SAFETY: K1, K3: the caller's promise.
                 unsafe { self.push_all(&[send]) };
             }
             // SAFETY: K1, K3: the caller's promise.
-            Manner::Reported | Manner::Patient => unsafe { self.push(send, data) },
+            SendMode::Reported | SendMode::Waiting => unsafe { self.push(send, data) },
             // SAFETY: K1, K3: the caller's promise.
-            Manner::Hasty => unsafe { self.push_pair(send, data) },
+            SendMode::Timed => unsafe { self.push_pair(send, data) },
         }
     }
 
@@ -272,7 +272,7 @@ impl Operations {
     /// Queues an operation that is given up if it takes too long.
     unsafe fn push_pair(&mut self, entry: squeue::Entry, data: u64) {
         let entry = entry.user_data(data).flags(squeue::Flags::IO_LINK);
-        let limit = opcode::LinkTimeout::new(&raw const LINGER).build();
+        let limit = opcode::LinkTimeout::new(&raw const ATTEMPT).build();
         self.under_way += 2;
         let limit = limit.user_data(Kind::Cancel.to_data(0));
         // SAFETY: K1, K3: the caller's promise, and the limit is a `static`.
@@ -296,7 +296,7 @@ impl Operations {
     }
 
     /// The one system call of a turn: submits what is queued, and waits.
-    pub(super) fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
+    pub(super) fn enter(&mut self, wait: Wait) -> io::Result<WaitEnd> {
         let submitter = self.uring.submitter();
         let entered = match wait {
             Wait::Not => submitter.submit(),
@@ -308,19 +308,19 @@ impl Operations {
             }
         };
         let error = match entered {
-            Ok(_) => return Ok(Entered::Ordinary),
+            Ok(_) => return Ok(WaitEnd::Ordinary),
             Err(error) => error,
         };
         match Errno::from_io_error(&error) {
-            Some(Errno::TIME) => Ok(Entered::Over),
+            Some(Errno::TIME) => Ok(WaitEnd::Over),
             // What has ended by then is completed all the same, as in `epoll::wait`.
             Some(Errno::INTR) if wait != Wait::Not => {
                 self.enter(Wait::Not)?;
-                Ok(Entered::Over)
+                Ok(WaitEnd::Over)
             }
-            Some(Errno::INTR) => Ok(Entered::Over),
+            Some(Errno::INTR) => Ok(WaitEnd::Over),
             // Completions must be collected first, or memory is short for the moment.
-            Some(Errno::BUSY | Errno::AGAIN) => Ok(Entered::Ordinary),
+            Some(Errno::BUSY | Errno::AGAIN) => Ok(WaitEnd::Ordinary),
             _ => Err(error),
         }
     }

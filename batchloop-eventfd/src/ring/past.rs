@@ -4,10 +4,10 @@
 //! anything else. It also sends what it has been given. As soon as it is through with one direction, it tells the
 //! successor, which leaves that direction alone until then: so bytes come and go in order.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use super::{attached::Attached, successor::Successor};
-use crate::received::Received;
+use crate::ground::{event_fd::EventFd, received::Received};
 
 /// Rings in which a stream's connection has been, and which are not through with it. The last one is the latest.
 #[derive(Debug, Default)]
@@ -32,8 +32,17 @@ impl Past {
         self.rings.last().map_or(Ok(()), Attached::is_usable)
     }
 
-    /// The connection's successor is told when it may begin, and what there is to be taken from here.
-    pub(crate) fn lead_to(&self, successor: Successor) -> io::Result<()> {
+    /// The connection's new ring is told when it may begin.
+    pub(crate) fn lead_to_ring(&self, next: &Attached) -> io::Result<()> {
+        self.lead_to(next.as_successor())
+    }
+
+    /// The connection's new state is told when it may begin, and what there is to be taken from here.
+    pub(crate) fn lead_to_epoll(&self, herald: Arc<EventFd>) -> io::Result<()> {
+        self.lead_to(Successor::Epoll(herald))
+    }
+
+    fn lead_to(&self, successor: Successor) -> io::Result<()> {
         match self.rings.last() {
             Some(last) => last.leave(Some(successor)),
             None => Ok(()),

@@ -9,35 +9,35 @@ use batchloop_core::Bell;
 use rustix::io::Errno;
 
 use super::name::Name;
-use crate::event_fd::EventFd;
+use crate::ground::event_fd::EventFd;
 
 /// Directions of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Directions {
-    pub(crate) receiving: bool,
-    pub(crate) sending: bool,
+pub(super) struct Directions {
+    pub(super) receiving: bool,
+    pub(super) sending: bool,
 }
 
 impl Directions {
-    pub(crate) const NONE: Directions = Directions {
+    pub(super) const NONE: Directions = Directions {
         receiving: false,
         sending: false,
     };
-    pub(crate) const BOTH: Directions = Directions {
+    pub(super) const BOTH: Directions = Directions {
         receiving: true,
         sending: true,
     };
 }
 
 /// A ring's connections, where another ring lets go of one.
-pub(crate) trait Inherit: Send + Sync {
+pub(super) trait Inherit: Send + Sync {
     /// The ring before has let go of a connection, in these directions.
     fn inherit(&self, name: Name, released: Directions, broken: Option<Errno>);
 }
 
 /// What is told that a ring has let go of a connection.
 #[derive(Clone)]
-pub(crate) enum Successor {
+pub(super) enum Successor {
     /// A connection of another ring, or another one of the same.
     Ring(Weak<dyn Inherit>, Name),
     /// A state whose stream is registered with epoll. Ringing posts readiness to it.
@@ -45,7 +45,7 @@ pub(crate) enum Successor {
 }
 
 impl Successor {
-    pub(crate) fn tell(self, released: Directions, broken: Option<Errno>) {
+    pub(super) fn tell(self, released: Directions, broken: Option<Errno>) {
         match self {
             Successor::Ring(connections, name) => {
                 if let Some(connections) = connections.upgrade() {

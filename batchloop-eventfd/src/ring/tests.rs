@@ -540,7 +540,7 @@ fn the_ring_is_one_descriptor_for_another_loop() {
     let settle = |fixture: &mut Fixture| loop {
         fixture.driver.turn(|cx| entry(cx, true)).unwrap();
         let drivers = [fixture.driver.watch()];
-        if fixture.multiplexer.settle(&drivers).unwrap() {
+        if fixture.multiplexer.poll_hosted(&drivers).unwrap() {
             return;
         }
     };
@@ -616,7 +616,7 @@ fn the_sleep_in_another_loop_ends() {
                 return;
             }
             let drivers = [fixture.driver.watch()];
-            if fixture.multiplexer.settle(&drivers).unwrap() {
+            if fixture.multiplexer.poll_hosted(&drivers).unwrap() {
                 let mut fds = [PollFd::new(&fixture.multiplexer, PollFlags::IN)];
                 assert_eq!(poll(&mut fds, None).unwrap(), 1);
             }

@@ -13,7 +13,7 @@ use rustix::{
     net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt::socket_error},
 };
 
-use crate::{
+use crate::ground::{
     mark::Mark,
     readiness::{interest, urgent},
     received::Received,

@@ -11,10 +11,8 @@ use rustix::event::epoll::{self, EventFlags};
 
 use super::direct::Direct;
 use crate::{
-    event_fd::EventFd,
-    mark::Mark,
-    received::Received,
-    ring::{Attached, Past, SharedConnections, Successor},
+    ground::{event_fd::EventFd, mark::Mark, received::Received},
+    ring::{Attached, Past, SharedConnections},
 };
 
 #[derive(Debug)]
@@ -56,13 +54,12 @@ impl Ringed {
         let waits = !self.is_in_no_ring();
         let new = Attached::new(ring, Arc::clone(self.direct.socket()), mark, waits)?;
         self.direct.leave_epoll();
-        let successor = new.as_successor();
         if let Some(old) = self.attached.replace(new) {
             self.past.add(old);
         }
-        match waits {
-            true => self.past.lead_to(successor),
-            false => Ok(()),
+        match &self.attached {
+            Some(new) if waits => self.past.lead_to_ring(new),
+            _ => Ok(()),
         }
     }
 
@@ -74,7 +71,7 @@ impl Ringed {
         };
         self.direct.attach_to_epoll(epoll, mark)?;
         self.detach();
-        herald.map_or(Ok(()), |herald| self.past.lead_to(Successor::Epoll(herald)))
+        herald.map_or(Ok(()), |herald| self.past.lead_to_epoll(herald))
     }
 
     pub(super) fn tell(&self, mark: Mark) -> io::Result<()> {

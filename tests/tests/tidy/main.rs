@@ -74,7 +74,7 @@ const BACKEND: [&str; 5] = [
     "batchloop-core/src/ground/witness.rs",
     "batchloop-std/src/sleep/futex.rs",
     "batchloop-core/src/slab/entry.rs: core::sync::atomic::AtomicU32",
-    "batchloop-eventfd/src/sync.rs",
+    "batchloop-eventfd/src/ground/sync.rs",
 ];
 
 const BACKENDS: [&str; 5] = [
@@ -498,11 +498,24 @@ const STD_LAYERS: Layers<'_> = Layers {
     outside: &[],
 };
 
+/// The folders of `batchloop-eventfd`.
+const EVENTFD_LAYERS: Layers<'_> = Layers {
+    floors: &[
+        &["ground"],
+        &["ring"],
+        &["stream"],
+        &["backend"],
+        &["multiplexer"],
+        &["server"],
+    ],
+    outside: &[],
+};
+
 /// The libraries, with their layers.
 const LIBRARIES: [(&str, Option<&Layers<'_>>); 3] = [
     ("batchloop-core/src/", Some(&CORE_LAYERS)),
     ("batchloop-std/src/", Some(&STD_LAYERS)),
-    ("batchloop-eventfd/src/", None),
+    ("batchloop-eventfd/src/", Some(&EVENTFD_LAYERS)),
 ];
 
 #[test]

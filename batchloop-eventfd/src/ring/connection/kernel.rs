@@ -5,7 +5,7 @@ use std::mem;
 use batchloop_core::Events;
 use rustix::io::Errno;
 
-use super::{Arrival, Connection, End, Flight, Manner, Operation, Owner, Watched};
+use super::{Arrival, Connection, End, InFlight, Operation, Owner, SendMode, Watched};
 use crate::ring::buffers::{self, Buffers};
 
 /// How much memory an idle connection keeps for its next message, in each of its two buffers for sending.
@@ -29,7 +29,7 @@ impl Connection {
     /// let it bring the last bytes without the end or the error behind them.
     fn should_stop_receiving(&self) -> bool {
         let has_more_to_say = self.is_ending || self.is_troubled;
-        self.receiving == Flight::Up
+        self.receiving == InFlight::Yes
             && (!self.is_attached() || self.is_multishot && has_more_to_say)
     }
 
@@ -42,8 +42,8 @@ impl Connection {
         }
         match self.receiving {
             _ if self.end.is_some() => Some(Watched::Errors),
-            Flight::Landed if self.has_received_more() => Some(Watched::Arrivals),
-            Flight::Up if self.is_multishot => Some(Watched::Ends),
+            InFlight::No if self.has_received_more() => Some(Watched::Arrivals),
+            InFlight::Yes if self.is_multishot => Some(Watched::Ends),
             _ => None,
         }
     }
@@ -54,32 +54,36 @@ impl Connection {
             Some(Watched::Errors) => true,
             wanted => wanted == Some(self.watched),
         };
-        self.watching == Flight::Up && !suffices
+        self.watching == InFlight::Yes && !suffices
     }
 
     fn should_send(&self) -> bool {
         let may_send = self.broken.is_none() && !self.held.sending;
-        self.sending == Flight::Landed && self.owes() > 0 && may_send
+        self.sending == InFlight::No && self.owes() > 0 && may_send
     }
 
     /// Whether there is something to do as soon as a send is known to have ended that has.
-    fn waits_for_quick(&self) -> bool {
+    fn waits_for_submission(&self) -> bool {
         let waits = self.is_last || self.is_awaited || !self.unsent.is_empty();
-        self.sending == Flight::Quick && waits
+        self.sending == InFlight::Unreported && waits
     }
 
     /// Whether [`plan`](Self::plan) may have something to say, or it is over.
-    pub(crate) fn has_plans(&self) -> bool {
-        let may_start = self.receiving == Flight::Landed && self.should_receive()
-            || self.watching == Flight::Landed && self.should_watch().is_some();
+    pub(in crate::ring) fn has_plans(&self) -> bool {
+        let may_start = self.receiving == InFlight::No && self.should_receive()
+            || self.watching == InFlight::No && self.should_watch().is_some();
         let may_stop = self.should_stop_receiving() || self.should_stop_watching();
-        let sends = self.should_send() || self.waits_for_quick();
+        let sends = self.should_send() || self.waits_for_submission();
         self.is_abandoned() || may_start || may_stop || sends
     }
 
     /// What the kernel should do now. Each is said once.
-    pub(crate) fn plan(&mut self, is_multishot: bool, mut queue: impl FnMut(Operation<'_>)) {
-        if self.receiving == Flight::Landed && self.should_receive() {
+    pub(in crate::ring) fn plan(
+        &mut self,
+        is_multishot: bool,
+        mut queue: impl FnMut(Operation<'_>),
+    ) {
+        if self.receiving == InFlight::No && self.should_receive() {
             // A connection may be for one message; then it would not pay.
             let is_lasting = self.is_lasting && !self.is_ending && !self.is_troubled;
             self.is_multishot = is_multishot && is_lasting;
@@ -87,29 +91,29 @@ impl Connection {
                 at_once: mem::take(&mut self.has_more),
                 multishot: self.is_multishot,
             });
-            self.receiving = Flight::Up;
+            self.receiving = InFlight::Yes;
         } else if self.should_stop_receiving() {
             queue(Operation::StopReceiving);
-            self.receiving = Flight::Ending;
+            self.receiving = InFlight::Cancelling;
         }
         match self.should_watch() {
-            Some(what) if self.watching == Flight::Landed => {
+            Some(what) if self.watching == InFlight::No => {
                 queue(Operation::Watch(what));
                 self.watched = what;
-                self.watching = Flight::Up;
+                self.watching = InFlight::Yes;
             }
             _ if self.should_stop_watching() => {
                 queue(Operation::StopWatching);
-                self.watching = Flight::Ending;
+                self.watching = InFlight::Cancelling;
             }
             _ => {}
         }
         match self.sending {
-            Flight::Landed if self.should_send() => self.plan_sending(queue),
-            // From now on it sends in another manner.
-            Flight::Up if self.is_abandoned() => {
+            InFlight::No if self.should_send() => self.plan_sending(queue),
+            // From now on it sends in another mode.
+            InFlight::Yes if self.is_abandoned() => {
                 queue(Operation::StopSending);
-                self.sending = Flight::Ending;
+                self.sending = InFlight::Cancelling;
             }
             _ => {}
         }
@@ -122,18 +126,18 @@ impl Connection {
             mem::swap(&mut self.leaving, &mut self.unsent);
         }
         let bytes = &self.leaving[self.sent..];
-        let manner = match () {
-            () if self.is_abandoned() => Manner::Hasty,
-            () if self.is_slow => Manner::Patient,
-            () if self.is_awaited || self.is_last => Manner::Reported,
-            () => Manner::Quick,
+        let mode = match () {
+            () if self.is_abandoned() => SendMode::Timed,
+            () if self.is_slow => SendMode::Waiting,
+            () if self.is_awaited || self.is_last => SendMode::Reported,
+            () => SendMode::Unreported,
         };
-        queue(Operation::Send { bytes, manner });
-        self.sending = match manner {
-            Manner::Quick => Flight::Quick,
-            Manner::Reported | Manner::Patient => Flight::Up,
+        queue(Operation::Send { bytes, mode });
+        self.sending = match mode {
+            SendMode::Unreported => InFlight::Unreported,
+            SendMode::Reported | SendMode::Waiting => InFlight::Yes,
             // It ends by itself.
-            Manner::Hasty => Flight::Ending,
+            SendMode::Timed => InFlight::Cancelling,
         };
     }
 }
@@ -141,9 +145,9 @@ impl Connection {
 /// What the kernel has done.
 impl Connection {
     /// A receive has brought something, or has ended. Returns what its state should know.
-    pub(crate) fn received(&mut self, arrival: Arrival, buffers: &mut Buffers) -> Events {
+    pub(in crate::ring) fn received(&mut self, arrival: Arrival, buffers: &mut Buffers) -> Events {
         if !arrival.goes_on {
-            self.receiving = Flight::Landed;
+            self.receiving = InFlight::No;
         }
         let is_full = match self.is_multishot {
             true => arrival.outcome.is_ok() && !arrival.goes_on,
@@ -184,9 +188,13 @@ impl Connection {
     }
 
     /// A watch has seen something, or has ended. Returns what its state should know.
-    pub(crate) fn watched(&mut self, outcome: Result<Events, Errno>, goes_on: bool) -> Events {
+    pub(in crate::ring) fn watched(
+        &mut self,
+        outcome: Result<Events, Errno>,
+        goes_on: bool,
+    ) -> Events {
         if !goes_on {
-            self.watching = Flight::Landed;
+            self.watching = InFlight::No;
         }
         let is_asked = matches!(outcome, Err(Errno::CANCELED | Errno::INTR));
         let seen = outcome.unwrap_or(Events::NONE);
@@ -203,16 +211,16 @@ impl Connection {
     }
 
     /// A send has ended. Returns what its state should know.
-    pub(crate) fn sent(&mut self, outcome: Result<u32, Errno>) -> Events {
-        self.sending = Flight::Landed;
+    pub(in crate::ring) fn sent(&mut self, outcome: Result<u32, Errno>) -> Events {
+        self.sending = InFlight::No;
         match outcome {
             Ok(sent) => {
                 self.sent += sent as usize;
-                self.fruitless = 0;
+                self.failed_attempts = 0;
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(Errno::CANCELED) if self.is_abandoned() && self.fruitless < ATTEMPTS => {
-                self.fruitless += 1;
+            Err(Errno::CANCELED) if self.is_abandoned() && self.failed_attempts < ATTEMPTS => {
+                self.failed_attempts += 1;
             }
             Err(error) => self.broken = Some(error),
         }
@@ -238,9 +246,9 @@ impl Connection {
     }
 
     /// What was submitted has ended. Returns what its state should know.
-    pub(crate) fn sent_quickly(&mut self) -> Events {
+    pub(in crate::ring) fn sent_unreported(&mut self) -> Events {
         match self.sending {
-            Flight::Quick => self.sent(Ok((self.leaving.len() - self.sent) as u32)),
+            InFlight::Unreported => self.sent(Ok((self.leaving.len() - self.sent) as u32)),
             _ => Events::NONE,
         }
     }

@@ -259,17 +259,17 @@ fn small_sends_go_one_after_the_other_and_are_not_reported() {
     let mut fixture = Fixture::new();
     fixture.plan();
     assert_eq!(fixture.connection.send(b"one").unwrap(), 3);
-    let first = [r#"Send { bytes: [111, 110, 101], manner: Quick }"#];
+    let first = [r#"Send { bytes: [111, 110, 101], mode: Unreported }"#];
     assert_eq!(fixture.plan(), first);
     assert!(fixture.plan().is_empty());
     assert_eq!(fixture.connection.send(b"two").unwrap(), 3);
     assert!(fixture.connection.has_plans(), "as soon as it is submitted");
-    assert_eq!(fixture.connection.sent_quickly(), Events::NONE);
-    let second = [r#"Send { bytes: [116, 119, 111], manner: Quick }"#];
+    assert_eq!(fixture.connection.sent_unreported(), Events::NONE);
+    let second = [r#"Send { bytes: [116, 119, 111], mode: Unreported }"#];
     assert_eq!(fixture.plan(), second);
-    assert_eq!(fixture.connection.sent_quickly(), Events::NONE);
+    assert_eq!(fixture.connection.sent_unreported(), Events::NONE);
     assert_eq!(
-        fixture.connection.sent_quickly(),
+        fixture.connection.sent_unreported(),
         Events::NONE,
         "none is under way"
     );
@@ -288,7 +288,7 @@ fn a_send_that_did_not_fit_is_sent_patiently_and_tells_of_room() {
     assert_eq!(fixture.connection.send(&[2; 10]).unwrap(), 0, "it is full");
     let planned = fixture.plan();
     assert!(
-        planned[0].ends_with("manner: Reported }"),
+        planned[0].ends_with("mode: Reported }"),
         "a state waits for room"
     );
     // In part.
@@ -299,12 +299,15 @@ fn a_send_that_did_not_fit_is_sent_patiently_and_tells_of_room() {
         "more than 16 KiB are owed"
     );
     let planned = fixture.plan();
-    assert!(planned[0].ends_with("manner: Patient }"));
+    assert!(planned[0].ends_with("mode: Waiting }"));
     let rest = 4 * SLOW as u32 - 1000;
     assert_eq!(fixture.connection.sent(Ok(rest)), Events::WRITABLE);
     assert_eq!(fixture.connection.send(&[2; 10]).unwrap(), 10);
     let planned = fixture.plan();
-    assert!(planned[0].ends_with("manner: Quick }"), "it is fast again");
+    assert!(
+        planned[0].ends_with("mode: Unreported }"),
+        "it is fast again"
+    );
 }
 
 #[test]
@@ -315,7 +318,7 @@ fn a_slow_connection_without_a_user_is_given_so_many_attempts() {
     fixture.plan();
     // It did not fit: the next send waits for room.
     assert_eq!(fixture.connection.sent(Err(Errno::AGAIN)), Events::NONE);
-    assert!(fixture.plan()[0].ends_with("manner: Patient }"));
+    assert!(fixture.plan()[0].ends_with("mode: Waiting }"));
     fixture.connection.abandon(&mut fixture.buffers);
     // It must not wait for ever.
     assert_eq!(fixture.plan(), ["StopReceiving", "StopSending"]);
@@ -328,7 +331,7 @@ fn a_slow_connection_without_a_user_is_given_so_many_attempts() {
         if fixture.connection.is_over() {
             break;
         }
-        assert!(fixture.plan()[0].ends_with("manner: Hasty }"));
+        assert!(fixture.plan()[0].ends_with("mode: Timed }"));
         assert!(fixture.plan().is_empty(), "it ends by itself");
         attempts += 1;
     }
@@ -348,10 +351,10 @@ fn an_attempt_that_sends_something_is_the_first_of_six_again() {
     for _ in 0..20 {
         for _ in 0..5 {
             fixture.connection.sent(Err(Errno::CANCELED));
-            assert!(fixture.plan()[0].ends_with("manner: Hasty }"));
+            assert!(fixture.plan()[0].ends_with("mode: Timed }"));
         }
         fixture.connection.sent(Ok(1));
-        assert!(fixture.plan()[0].ends_with("manner: Hasty }"));
+        assert!(fixture.plan()[0].ends_with("mode: Timed }"));
     }
     fixture.connection.sent(Ok(80));
     assert!(fixture.connection.is_over());
@@ -365,7 +368,7 @@ fn the_end_of_the_sending_waits_for_what_is_to_be_sent() {
     fixture.connection.end().unwrap();
     assert!(fixture.connection.send(b"more").is_err());
     assert_eq!(fixture.connection.send(b"").unwrap(), 0);
-    assert!(fixture.plan()[0].ends_with("manner: Reported }"));
+    assert!(fixture.plan()[0].ends_with("mode: Reported }"));
     let mut byte = [0];
     assert!(fixture.peer.read(&mut byte).is_err(), "nothing has ended");
     assert_eq!(fixture.connection.sent(Ok(4)), Events::NONE);
@@ -387,7 +390,7 @@ fn many_bytes_go_at_once_and_what_does_not_fit_waits() {
         }
     }
     assert_eq!(sent - seen, SLOW, "so much is kept of what did not fit");
-    assert!(fixture.plan()[0].ends_with("manner: Patient }"));
+    assert!(fixture.plan()[0].ends_with("mode: Waiting }"));
     assert_eq!(fixture.connection.sent(Ok(SLOW as u32)), Events::WRITABLE);
 }
 
@@ -422,13 +425,13 @@ fn a_connection_that_leaves_tells_its_successor_what_it_has_let_go_of_once() {
     fixture.plan();
     fixture.connection.send(b"x").unwrap();
     fixture.plan();
-    let herald = Arc::new(crate::event_fd::EventFd::new().unwrap());
+    let herald = Arc::new(crate::ground::event_fd::EventFd::new().unwrap());
     let successor = Successor::Epoll(herald);
     assert_eq!(told(&mut fixture), None);
     fixture.connection.leave(Some(successor));
     assert_eq!(told(&mut fixture), None, "both are under way");
     assert_eq!(fixture.plan(), ["StopReceiving"]);
-    fixture.connection.sent_quickly();
+    fixture.connection.sent_unreported();
     let sending = Directions {
         receiving: false,
         sending: true,

@@ -12,7 +12,11 @@ use rustix::{
     net::{SocketFlags, accept_with, listen, sockopt},
 };
 
-use crate::{multiplexer::Multiplexer, producer::Producer, registry::Registry, stream::Stream};
+use crate::{
+    multiplexer::Multiplexer,
+    multiplexer::{producer::Producer, registry::Registry},
+    stream::Stream,
+};
 
 /// How many clients the kernel may keep waiting; it may have a smaller limit of its own.
 const BACKLOG: i32 = 4096;

@@ -3,7 +3,7 @@
 use batchloop_core::Events;
 use rustix::event::epoll::EventFlags;
 
-use crate::sync::plain::{AtomicU32, Ordering};
+use crate::ground::sync::plain::{AtomicU32, Ordering};
 
 /// What is asked for a descriptor: these events, and to hear of the other side's end.
 pub(crate) fn interest(events: Events) -> EventFlags {

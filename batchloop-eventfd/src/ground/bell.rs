@@ -2,7 +2,7 @@
 
 use batchloop_core::Bell;
 
-use crate::sync::{AtomicBool, Ordering};
+use crate::ground::sync::{AtomicBool, Ordering};
 
 /// Rings another bell once between two calls of [`renew`](Self::renew), however often it is rung.
 ///

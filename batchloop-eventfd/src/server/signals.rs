@@ -11,7 +11,7 @@ use signal_hook::{
     iterator::{backend::SignalDelivery, exfiltrator::SignalOnly},
 };
 
-use crate::{multiplexer::Multiplexer, producer::Producer};
+use crate::{multiplexer::Multiplexer, multiplexer::producer::Producer};
 
 /// Signals that end a sleep and are handled in the loop, as ordinary work, and not in a handler.
 ///

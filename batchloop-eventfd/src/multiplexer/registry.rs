@@ -8,7 +8,11 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{backend::Remote, mark::Mark, readiness::interest, stream::Stream};
+use crate::{
+    backend::Remote,
+    ground::{mark::Mark, readiness::interest},
+    stream::Stream,
+};
 
 /// Where the file descriptors of one machine's states are registered.
 ///

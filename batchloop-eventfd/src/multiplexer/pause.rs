@@ -17,7 +17,7 @@ const DOUBTS: u32 = 8;
 /// wait for their answers send nothing meanwhile. So pauses are tried now and then, where events come by twos, and kept
 /// up for as long as they are worth it.
 #[derive(Debug)]
-pub(crate) struct Gathering {
+pub(super) struct PausePolicy {
     /// None is made if it is zero.
     pause: Duration,
     rest: u32,
@@ -36,9 +36,9 @@ struct Brought {
     paused: Option<Duration>,
 }
 
-impl Gathering {
-    pub(crate) fn new(pause: Duration) -> Self {
-        Gathering {
+impl PausePolicy {
+    pub(super) fn new(pause: Duration) -> Self {
+        PausePolicy {
             pause,
             rest: REST,
             doubts: 0,
@@ -49,13 +49,13 @@ impl Gathering {
 
     /// Whether there may be a pause before the next wait. Then there is a look first, and what it finds is
     /// [judged](Self::judge).
-    pub(crate) fn is_on(&self) -> bool {
+    pub(super) fn is_on(&self) -> bool {
         !self.pause.is_zero() && self.rest == 0
     }
 
     /// When all that the last wait brought is worked on: judges it, and says how long to pause where so many events are
     /// there already, if at all.
-    pub(crate) fn judge(&mut self, now: Instant, events: usize) -> Option<Duration> {
+    pub(super) fn judge(&mut self, now: Instant, events: usize) -> Option<Duration> {
         if let Some(last) = self.last.take() {
             let work = now.saturating_duration_since(last.at);
             if last.events > 0 {
@@ -65,7 +65,7 @@ impl Gathering {
                 self.doubts = if work < paused { self.doubts + 1 } else { 0 };
             }
             if self.doubts == DOUBTS {
-                *self = Gathering::new(self.pause);
+                *self = PausePolicy::new(self.pause);
                 return None;
             }
         }
@@ -74,7 +74,7 @@ impl Gathering {
     }
 
     /// What has come where there might be a pause, and how long that took if there was one.
-    pub(crate) fn end(&mut self, at: Instant, events: usize, paused: Option<Duration>) {
+    pub(super) fn end(&mut self, at: Instant, events: usize, paused: Option<Duration>) {
         self.last = Some(Brought {
             at,
             events: count(events),
@@ -83,7 +83,7 @@ impl Gathering {
     }
 
     /// What has come where there might be none.
-    pub(crate) fn note(&mut self, events: usize) {
+    pub(super) fn note(&mut self, events: usize) {
         if events > 1 {
             self.rest = self.rest.saturating_sub(1);
         }
@@ -105,25 +105,25 @@ mod tests {
     }
 
     /// One that has rested.
-    fn rested() -> Gathering {
-        let mut gathering = Gathering::new(PAUSE);
+    fn rested() -> PausePolicy {
+        let mut policy = PausePolicy::new(PAUSE);
         for _ in 0..REST {
-            assert!(!gathering.is_on());
-            gathering.note(2);
+            assert!(!policy.is_on());
+            policy.note(2);
         }
-        assert!(gathering.is_on());
-        gathering
+        assert!(policy.is_on());
+        policy
     }
 
     /// A pause that brings events, and the work after it. Answers whether there was one.
-    fn round(gathering: &mut Gathering, now: &mut Instant, events: usize, work: u64) -> bool {
-        let pause = match gathering.is_on() {
-            true => gathering.judge(*now, 0),
+    fn round(policy: &mut PausePolicy, now: &mut Instant, events: usize, work: u64) -> bool {
+        let pause = match policy.is_on() {
+            true => policy.judge(*now, 0),
             false => None,
         };
         if let Some(pause) = pause {
             *now += pause;
-            gathering.end(*now, events, Some(pause));
+            policy.end(*now, events, Some(pause));
             *now += micros(work);
         }
         pause.is_some()
@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn single_events_and_no_time_make_no_pauses() {
-        let mut single = Gathering::new(PAUSE);
-        let mut never = Gathering::new(Duration::ZERO);
+        let mut single = PausePolicy::new(PAUSE);
+        let mut never = PausePolicy::new(Duration::ZERO);
         for _ in 0..10 * REST {
             assert!(!single.is_on());
             assert!(!never.is_on());
@@ -143,58 +143,58 @@ mod tests {
 
     #[test]
     fn pauses_go_on_while_the_work_takes_as_long() {
-        let mut gathering = rested();
+        let mut policy = rested();
         let mut now = Instant::now();
         for _ in 0..100 {
-            assert!(round(&mut gathering, &mut now, 12, 60));
+            assert!(round(&mut policy, &mut now, 12, 60));
         }
     }
 
     #[test]
     fn pauses_end_after_some_that_were_not_worth_it() {
-        let mut gathering = rested();
+        let mut policy = rested();
         let mut now = Instant::now();
         // One that is worth it makes up for those before it.
         for _ in 0..DOUBTS - 1 {
-            assert!(round(&mut gathering, &mut now, 11, 59));
+            assert!(round(&mut policy, &mut now, 11, 59));
         }
-        assert!(round(&mut gathering, &mut now, 12, 60));
+        assert!(round(&mut policy, &mut now, 12, 60));
         for _ in 0..DOUBTS {
-            assert!(round(&mut gathering, &mut now, 11, 59));
+            assert!(round(&mut policy, &mut now, 11, 59));
         }
-        assert!(!round(&mut gathering, &mut now, 11, 59));
+        assert!(!round(&mut policy, &mut now, 11, 59));
         for _ in 1..REST {
-            gathering.note(2);
+            policy.note(2);
         }
-        assert!(!round(&mut gathering, &mut now, 11, 59), "it rests");
-        gathering.note(2);
-        assert!(round(&mut gathering, &mut now, 11, 59));
+        assert!(!round(&mut policy, &mut now, 11, 59), "it rests");
+        policy.note(2);
+        assert!(round(&mut policy, &mut now, 11, 59));
     }
 
     #[test]
     fn enough_work_needs_no_pause() {
-        let mut gathering = rested();
+        let mut policy = rested();
         let mut now = Instant::now();
-        assert_eq!(gathering.judge(now, 1000), Some(PAUSE), "nothing is known");
-        round(&mut gathering, &mut now, 10, 100);
-        assert_eq!(gathering.judge(now, 6), None);
-        assert_eq!(gathering.judge(now, 5), Some(PAUSE));
+        assert_eq!(policy.judge(now, 1000), Some(PAUSE), "nothing is known");
+        round(&mut policy, &mut now, 10, 100);
+        assert_eq!(policy.judge(now, 6), None);
+        assert_eq!(policy.judge(now, 5), Some(PAUSE));
         // Work without a pause is no doubt.
         for _ in 0..2 * DOUBTS {
-            gathering.end(now, 6, None);
+            policy.end(now, 6, None);
             now += micros(50);
-            assert_eq!(gathering.judge(now, 7), Some(PAUSE));
+            assert_eq!(policy.judge(now, 7), Some(PAUSE));
         }
     }
 
     #[test]
     fn a_wait_that_brought_nothing_says_nothing_of_what_an_event_takes() {
-        let mut gathering = rested();
+        let mut policy = rested();
         let mut now = Instant::now();
-        round(&mut gathering, &mut now, 10, 100);
-        assert_eq!(gathering.judge(now, 6), None);
-        gathering.end(now, 0, None);
-        assert_eq!(gathering.judge(now + micros(100), 6), None);
-        assert_eq!(gathering.judge(now, 5), Some(PAUSE));
+        round(&mut policy, &mut now, 10, 100);
+        assert_eq!(policy.judge(now, 6), None);
+        policy.end(now, 0, None);
+        assert_eq!(policy.judge(now + micros(100), 6), None);
+        assert_eq!(policy.judge(now, 5), Some(PAUSE));
     }
 }
