@@ -120,9 +120,9 @@ pub(super) struct Connection {
     is_multishot: bool,
     /// Something has been received before.
     is_lasting: bool,
-    /// A buffer of the kernel that is not consumed.
+    /// A buffer of the kernel, with something that is not consumed.
     lent: Option<Lent>,
-    /// Bytes whose buffer had to go back, and how many of them are consumed.
+    /// Bytes whose buffer had to go back, and how many of them are consumed: never all.
     kept: Vec<u8>,
     consumed: usize,
     /// More is in the socket, as the kernel said with what came last.
@@ -137,7 +137,6 @@ pub(super) struct Connection {
     sending: InFlight,
     /// What the kernel is sending. Nothing changes it meanwhile: K3.
     leaving: Vec<u8>,
-    sent: usize,
     /// What comes after it.
     unsent: Vec<u8>,
     broken: Option<Errno>,
@@ -175,7 +174,6 @@ impl Connection {
             is_troubled: false,
             sending: InFlight::No,
             leaving: Vec::new(),
-            sent: 0,
             unsent: Vec::new(),
             broken: None,
             is_awaited: false,
@@ -203,17 +201,13 @@ impl Connection {
         matches!(self.owner, Owner::Leaving(_))
     }
 
-    fn unread(&self) -> usize {
-        self.kept.len() - self.consumed + self.lent.as_ref().map_or(0, Lent::len)
-    }
-
     fn owes(&self) -> usize {
-        self.leaving.len() - self.sent + self.unsent.len()
+        self.leaving.len() + self.unsent.len()
     }
 
     /// Whether something has been received that is to be taken, or known.
     fn has_received_more(&self) -> bool {
-        self.unread() > 0 || self.end.is_some()
+        !self.kept.is_empty() || self.lent.is_some() || self.end.is_some()
     }
 
     /// Whether the socket is to be asked, because it has more than was received.

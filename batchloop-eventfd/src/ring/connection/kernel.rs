@@ -36,8 +36,7 @@ impl Connection {
     /// What a watch should tell of that no receive does.
     fn should_watch(&self) -> Option<Watched> {
         let is_over = self.end.is_some() && self.is_last && self.owes() == 0;
-        let is_broken = self.broken.is_some() || matches!(self.end, Some(End::Broken(_)));
-        if !self.is_attached() || is_over || is_broken || self.is_troubled {
+        if !self.is_attached() || is_over || self.broken.is_some() || self.is_troubled {
             return None;
         }
         match self.receiving {
@@ -120,18 +119,16 @@ impl Connection {
     }
 
     fn plan_sending(&mut self, mut queue: impl FnMut(Operation<'_>)) {
-        if self.sent == self.leaving.len() {
-            self.sent = 0;
-            empty(&mut self.leaving);
+        if self.leaving.is_empty() {
             mem::swap(&mut self.leaving, &mut self.unsent);
         }
-        let bytes = &self.leaving[self.sent..];
         let mode = match () {
             () if self.is_abandoned() => SendMode::Timed,
             () if self.is_slow => SendMode::Waiting,
             () if self.is_awaited || self.is_last => SendMode::Reported,
             () => SendMode::Unreported,
         };
+        let bytes = &self.leaving;
         queue(Operation::Send { bytes, mode });
         self.sending = match mode {
             SendMode::Unreported => InFlight::Unreported,
@@ -213,9 +210,10 @@ impl Connection {
     /// A send has ended. Returns what its state should know.
     pub(in crate::ring) fn sent(&mut self, outcome: Result<u32, Errno>) -> Events {
         self.sending = InFlight::No;
+        let mut sent = 0;
         match outcome {
-            Ok(sent) => {
-                self.sent += sent as usize;
+            Ok(bytes) => {
+                sent = bytes as usize;
                 self.failed_attempts = 0;
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -224,15 +222,12 @@ impl Connection {
             }
             Err(error) => self.broken = Some(error),
         }
-        self.is_slow = self.sent < self.leaving.len();
-        if self.is_slow {
+        self.is_slow = sent < self.leaving.len();
+        match self.is_slow {
             // It may be there for long.
-            self.leaving = self.leaving[self.sent..].to_vec();
-            self.sent = 0;
-        }
-        if self.sent == self.leaving.len() {
-            self.sent = 0;
-            empty(&mut self.leaving);
+            true if sent > 0 => self.leaving = self.leaving[sent..].to_vec(),
+            true => {}
+            false => empty(&mut self.leaving),
         }
         // A connection that has ended meanwhile says so to its next receive.
         let _ = self.finish_sending();
@@ -248,7 +243,7 @@ impl Connection {
     /// What was submitted has ended. Returns what its state should know.
     pub(in crate::ring) fn sent_unreported(&mut self) -> Events {
         match self.sending {
-            InFlight::Unreported => self.sent(Ok((self.leaving.len() - self.sent) as u32)),
+            InFlight::Unreported => self.sent(Ok(self.leaving.len() as u32)),
             _ => Events::NONE,
         }
     }

@@ -1,6 +1,9 @@
 //! A connection without a ring: what it would have the kernel do, and what it makes of what the kernel has done.
 
-use std::{io::Read, os::unix::net::UnixStream};
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+};
 
 use batchloop_core::Token;
 
@@ -40,6 +43,11 @@ impl Fixture {
             .plan(true, |operation| planned.push(format!("{operation:?}")));
         assert!(has_plans || planned.is_empty(), "{planned:?} are not told");
         planned
+    }
+
+    /// Nothing is planned, nor thought to be.
+    fn is_idle(&mut self) -> bool {
+        !self.connection.has_plans() && self.plan().is_empty()
     }
 
     fn arrive(&mut self, bytes: &[u8], goes_on: bool) -> Events {
@@ -100,7 +108,7 @@ fn a_quiet_connection_is_received_from_twice() {
         assert_eq!(fixture.arrive(b"message", true), Events::READABLE);
         assert_eq!(fixture.receive(100).unwrap(), b"message");
         assert!(!fixture.connection.may_receive());
-        assert!(fixture.plan().is_empty());
+        assert!(fixture.is_idle());
     }
     fixture.arrive(b"last of 8 KiB", false);
     assert_eq!(fixture.receive(100).unwrap(), b"last of 8 KiB");
@@ -128,7 +136,7 @@ fn an_end_that_a_receive_does_not_bring_is_received_anew() {
     assert_eq!(fixture.arrive(b"last", true), Events::READABLE);
     assert_eq!(fixture.receive(100).unwrap(), b"last");
     assert_eq!(fixture.plan(), ["StopReceiving", "StopWatching"]);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     assert_eq!(fixture.end_receive(Err(Errno::CANCELED)), Events::NONE);
     assert_eq!(fixture.plan(), [RECEIVE]);
     assert_eq!(fixture.end_receive(Ok(0)), end);
@@ -136,7 +144,7 @@ fn an_end_that_a_receive_does_not_bring_is_received_anew() {
     let mut fixture = lasting();
     fixture.connection.watched(Ok(end), true);
     assert_eq!(fixture.end_receive(Ok(0)), end);
-    assert!(fixture.plan().is_empty(), "the watch goes on, for errors");
+    assert!(fixture.is_idle(), "the watch goes on, for errors");
 }
 
 #[test]
@@ -175,22 +183,22 @@ fn what_comes_before_something_is_taken_is_behind_it() {
 fn a_connection_that_is_not_received_from_is_watched() {
     let mut fixture = lasting();
     fixture.arrive(b"first", true);
-    assert!(fixture.plan().is_empty(), "the receive goes on");
+    assert!(fixture.is_idle(), "the receive goes on");
     fixture.arrive(b"second", false);
     assert_eq!(fixture.plan(), ["StopWatching"]);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     let ended = fixture.connection.watched(Err(Errno::CANCELED), false);
     assert_eq!(ended, Events::NONE);
     assert_eq!(fixture.plan(), ["Watch(Arrivals)"]);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     // More has come: an edge, as on epoll.
     let seen = fixture.connection.watched(Ok(Events::READABLE), true);
     assert_eq!(seen, Events::READABLE);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     assert_eq!(fixture.receive(100).unwrap(), b"firstsecond");
     assert_eq!(fixture.receive(100).unwrap(), b"");
     assert_eq!(fixture.plan(), [RECEIVE_ON, "StopWatching"]);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     fixture.connection.watched(Err(Errno::CANCELED), false);
     assert_eq!(fixture.plan(), ["Watch(Ends)"]);
 }
@@ -213,7 +221,7 @@ fn an_end_is_known_after_what_came_before_and_errors_are_watched_for() {
     fixture.connection.end().unwrap();
     assert_eq!(fixture.plan(), ["StopWatching"]);
     fixture.connection.watched(Err(Errno::CANCELED), false);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
 }
 
 #[test]
@@ -236,7 +244,7 @@ fn a_reset_is_known_after_what_came_before_and_to_the_next_send() {
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     let error = reset.connection.check().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-    assert!(reset.plan().is_empty());
+    assert!(reset.is_idle());
 }
 
 #[test]
@@ -261,7 +269,7 @@ fn small_sends_go_one_after_the_other_and_are_not_reported() {
     assert_eq!(fixture.connection.send(b"one").unwrap(), 3);
     let first = [r#"Send { bytes: [111, 110, 101], mode: Unreported }"#];
     assert_eq!(fixture.plan(), first);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     assert_eq!(fixture.connection.send(b"two").unwrap(), 3);
     assert!(fixture.connection.has_plans(), "as soon as it is submitted");
     assert_eq!(fixture.connection.sent_unreported(), Events::NONE);
@@ -273,7 +281,7 @@ fn small_sends_go_one_after_the_other_and_are_not_reported() {
         Events::NONE,
         "none is under way"
     );
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     assert!(fixture.connection.has_sent());
 }
 
@@ -319,6 +327,7 @@ fn a_slow_connection_without_a_user_is_given_so_many_attempts() {
     // It did not fit: the next send waits for room.
     assert_eq!(fixture.connection.sent(Err(Errno::AGAIN)), Events::NONE);
     assert!(fixture.plan()[0].ends_with("mode: Waiting }"));
+    assert!(fixture.is_idle(), "there is time while there is a user");
     fixture.connection.abandon(&mut fixture.buffers);
     // It must not wait for ever.
     assert_eq!(fixture.plan(), ["StopReceiving", "StopSending"]);
@@ -383,6 +392,7 @@ fn many_bytes_go_at_once_and_what_does_not_fit_waits() {
     let sent = fixture.connection.send(&bytes).unwrap();
     assert!(sent < bytes.len());
     let mut seen = 0;
+    assert!(sent > SLOW);
     loop {
         match fixture.seen().len() {
             0 => break,
@@ -397,9 +407,9 @@ fn many_bytes_go_at_once_and_what_does_not_fit_waits() {
 #[test]
 fn what_a_ring_before_holds_is_left_alone_until_it_is_released() {
     let mut fixture = Fixture::held(Directions::BOTH);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     assert_eq!(fixture.connection.send(&[1; SLOW + 1]).unwrap(), SLOW + 1);
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
     assert!(fixture.seen().is_empty(), "even many bytes wait");
     assert!(!fixture.connection.has_received() && !fixture.connection.has_sent());
     let receiving = Directions {
@@ -444,7 +454,7 @@ fn a_connection_that_leaves_tells_its_successor_what_it_has_let_go_of_once() {
     fixture.end_receive(Err(Errno::CANCELED));
     assert_eq!(told(&mut fixture), Some(Directions::BOTH));
     assert_eq!(fixture.receive(100).unwrap(), b"late");
-    assert!(fixture.plan().is_empty());
+    assert!(fixture.is_idle());
 }
 
 #[test]
@@ -465,4 +475,183 @@ fn a_new_owner_is_told_what_is_there() {
     );
     fixture.end_receive(Ok(0));
     assert_eq!(fixture.connection.take_up(MARK), both | Events::CLOSED);
+}
+
+#[test]
+fn the_socket_is_asked_only_where_it_may_have_more_and_nothing_is_under_way() {
+    let mut fixture = lasting();
+    fixture.peer.write_all(b"in the socket").unwrap();
+    let lent = fixture.buffers.filled(200, b"x");
+    let arrival = |outcome, lent, goes_on| Arrival {
+        outcome,
+        lent,
+        has_more: true,
+        goes_on,
+    };
+    let first = arrival(Ok(1), Some(lent), true);
+    fixture.connection.received(first, &mut fixture.buffers);
+    assert_eq!(fixture.receive(100).unwrap(), b"x");
+    assert!(!fixture.connection.may_receive(), "the receive goes on");
+    assert_eq!(fixture.receive(100).unwrap(), b"");
+    let lent = fixture.buffers.filled(201, b"y");
+    let last = arrival(Ok(1), Some(lent), false);
+    fixture.connection.received(last, &mut fixture.buffers);
+    assert_eq!(fixture.receive(100).unwrap(), b"y");
+    // Room that is filled may not be all; room that is not, is.
+    assert_eq!(fixture.receive(4).unwrap(), b"in t");
+    assert!(fixture.connection.may_receive());
+    assert_eq!(fixture.receive(100).unwrap(), b"he socket");
+    assert!(!fixture.connection.may_receive());
+    // After an end, whatever else is told, there is nothing to ask for.
+    fixture.peer.write_all(b"more").unwrap();
+    fixture.plan();
+    fixture.end_receive(Ok(0));
+    let trouble = Events::READABLE | Events::WRITABLE;
+    fixture.connection.watched(Ok(trouble), true);
+    let end = fixture.receive(100).unwrap_err();
+    assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn a_socket_in_trouble_is_asked_until_it_has_said_why() {
+    let mut fixture = Fixture::new();
+    fixture.plan();
+    fixture.arrive(b"x", false);
+    fixture.plan();
+    fixture.peer.write_all(b"rest").unwrap();
+    let trouble = Events::READABLE | Events::WRITABLE;
+    fixture.connection.watched(Ok(trouble), true);
+    assert_eq!(fixture.receive(100).unwrap(), b"x");
+    assert_eq!(fixture.receive(100).unwrap(), b"rest");
+    assert!(fixture.connection.may_receive(), "it has not said why");
+    assert_eq!(fixture.receive(100).unwrap(), b"");
+    assert!(!fixture.connection.may_receive());
+}
+
+#[test]
+fn an_end_behind_an_error_of_a_send_is_that_error_unless_the_pipe_is_broken() {
+    for (error, expected) in [
+        (Errno::PIPE, io::ErrorKind::UnexpectedEof),
+        (Errno::CONNRESET, io::ErrorKind::ConnectionReset),
+    ] {
+        let mut fixture = Fixture::new();
+        fixture.plan();
+        fixture.connection.send(b"x").unwrap();
+        fixture.plan();
+        let told = fixture.connection.sent(Err(error));
+        assert_eq!(told, Events::READABLE | Events::WRITABLE | Events::CLOSED);
+        fixture.end_receive(Ok(0));
+        assert_eq!(fixture.receive(100).unwrap_err().kind(), expected);
+        let sent = fixture.connection.send(b"x").unwrap_err();
+        assert_eq!(sent.raw_os_error(), Some(error.raw_os_error()));
+    }
+}
+
+#[test]
+fn an_error_that_is_known_is_not_taken_from_the_socket_again() {
+    let mut fixture = Fixture::new();
+    fixture.plan();
+    fixture.connection.check().unwrap();
+    fixture.connection.send(b"x").unwrap();
+    fixture.plan();
+    fixture.connection.sent(Err(Errno::PIPE));
+    let trouble = Events::READABLE | Events::WRITABLE;
+    fixture.connection.watched(Ok(trouble), true);
+    for _ in 0..2 {
+        let error = fixture.connection.check().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}
+
+#[test]
+fn many_bytes_that_fit_at_once_leave_the_connection_fast() {
+    let mut fixture = Fixture::new();
+    fixture.plan();
+    let bytes = vec![7; SLOW + 1];
+    assert_eq!(fixture.connection.send(&bytes).unwrap(), bytes.len());
+    assert_eq!(fixture.seen().len(), bytes.len());
+    assert!(fixture.is_idle());
+    for _ in 0..4 {
+        assert_eq!(fixture.connection.send(&[1; SLOW]).unwrap(), SLOW);
+    }
+    assert!(fixture.plan()[0].ends_with("mode: Unreported }"));
+}
+
+#[test]
+fn any_trouble_is_told_to_a_new_owner() {
+    let all = Events::READABLE | Events::WRITABLE | Events::CLOSED;
+    let mut troubled = Fixture::new();
+    let trouble = Events::READABLE | Events::WRITABLE;
+    troubled.connection.watched(Ok(trouble), true);
+    assert_eq!(troubled.connection.take_up(MARK), all);
+    let mut broken = Fixture::new();
+    broken.connection.sent(Err(Errno::PIPE));
+    assert_eq!(broken.connection.take_up(MARK), all);
+}
+
+#[test]
+fn whose_it_is_and_whether_it_leaves_is_known() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.connection.mark(), Some(MARK));
+    assert!(!fixture.connection.is_leaving());
+    fixture.connection.leave(None);
+    assert_eq!(fixture.connection.mark(), None);
+    assert!(fixture.connection.is_leaving());
+    fixture.connection.abandon(&mut fixture.buffers);
+    assert!(!fixture.connection.is_leaving());
+}
+
+#[test]
+fn a_connection_whose_stream_is_dropped_while_it_leaves_tells_its_successor_all_the_same() {
+    let mut fixture = Fixture::new();
+    fixture.plan();
+    assert!(!fixture.connection.has_received());
+    let herald = Arc::new(crate::ground::event_fd::EventFd::new().unwrap());
+    fixture.connection.leave(Some(Successor::Epoll(herald)));
+    fixture.plan();
+    fixture.connection.release();
+    fixture.connection.abandon(&mut fixture.buffers);
+    fixture.end_receive(Err(Errno::CANCELED));
+    assert!(fixture.connection.has_received());
+    let (_, released) = fixture.connection.release().unwrap();
+    assert_eq!(released, Directions::BOTH);
+    assert!(fixture.connection.is_over());
+}
+
+#[test]
+fn what_comes_for_nobody_goes_back_to_the_kernel() {
+    let mut fixture = lasting();
+    fixture.arrive(b"not taken", true);
+    fixture.connection.abandon(&mut fixture.buffers);
+    assert!(fixture.connection.lent.is_none());
+    fixture.arrive(b"late", true);
+    assert!(fixture.connection.lent.is_none());
+    let mut ended = Fixture::new();
+    ended.plan();
+    ended.arrive(b"", false);
+    assert!(ended.connection.lent.is_none(), "an end has no bytes");
+}
+
+#[test]
+fn only_a_connection_that_owes_something_is_reset() {
+    let mut fixture = Fixture::new();
+    fixture.connection.close();
+    assert_eq!(fixture.connection.broken(), None);
+    fixture.connection.send(b"x").unwrap();
+    fixture.connection.close();
+    assert_eq!(fixture.connection.broken(), Some(Errno::CANCELED));
+}
+
+#[test]
+fn a_ring_that_is_dropped_ends_what_it_was_receiving() {
+    let mut idle = Fixture::new();
+    idle.connection.strand();
+    assert_eq!(idle.receive(100).unwrap(), b"");
+    let mut fixture = Fixture::new();
+    fixture.plan();
+    fixture.connection.send(b"x").unwrap();
+    fixture.connection.strand();
+    let error = fixture.receive(100).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(Errno::CANCELED.raw_os_error()));
+    assert_eq!(fixture.connection.broken(), Some(Errno::CANCELED));
 }
