@@ -13,7 +13,7 @@
 //! use batchloop_core::{Capacity, Machine, Me, Step, Turn, point};
 //! use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Stream};
 //!
-//! /// Answers each byte with the next one.
+//! /// Replies to each byte with the next one.
 //! fn entry(cx: &mut Turn<'_, Stream>, listener: &mut Listener, registry: &Registry) {
 //!     listener.accept(cx, registry, |stream| stream);
 //!     let new = cx.arrivals();
@@ -29,7 +29,7 @@
 //!             Ok(Received::Bytes(received)) => {
 //!                 let bytes = &mut bytes[..received];
 //!                 bytes.iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
-//!                 // Whoever does not read what is sent to it is cut off; a real server would keep the rest.
+//!                 // A client that does not read is cut off; a real server would keep the rest.
 //!                 if !matches!(stream.send(bytes), Ok(sent) if sent == received) {
 //!                     return Step::Next;
 //!                 }
@@ -80,6 +80,22 @@
 //! | [`Signals`], [`Shutdown`] | signals in the loop, and the graceful end |
 //! | [`EventFd`] | a bell that epoll can hear |
 //!
+//! # The layers
+//!
+//! Each folder of the sources is a layer, and knows only those below it. From the top:
+//!
+//! * `server`: what a server needs beside the wait: a [`Listener`], [`Deadlines`], [`Signals`]. The program's loop calls
+//!   them; the wait does not know them.
+//! * `multiplexer`: when the thread sleeps, and what becomes of what has happened: the [`Multiplexer`], its machines with
+//!   their [`Registry`], its [`Producer`]s, its pauses. It reads no sockets.
+//! * `backend`: what the thread waits with, by one contract: epoll, or an io_uring that waits for epoll too. It knows marks
+//!   and events, and no machines.
+//! * `stream`: a [`Stream`] and its two ways, by system calls or by a ring; how it goes from one to the other. It decides
+//!   no waits.
+//! * `ring`: one io_uring: its operations, its buffers, and a state machine for each connection. It has the only `unsafe`
+//!   code of the crate.
+//! * `ground`: marks, readiness, bells, how long to wait: the words that the others speak.
+//!
 //! # The sleep
 //!
 //! A thread with several drivers must not sleep through a change of any of their counters:
@@ -90,11 +106,11 @@
 //! ```
 //!
 //! Take one driver and one change of its counter. One of the two fences is first. If it is the ringer's, the sleeper's
-//! comparison sees the change, and nobody sleeps. If it is the sleeper's, the ringer sees the announcement, which stands
-//! until the wait is over, and comes to the bell, and there it sees the renewal: it writes, or somebody else who came
-//! since the renewal does. The eventfd remembers a write that comes before the wait. So whatever other drivers there
-//! are, no change is slept through, and the wait needs no time-out. Loom models of it are
-//! in `bell.rs` here and in core's `tests/loom/sleep.rs`.
+//! comparison sees the change, and the thread does not sleep. If it is the sleeper's, the ringer sees the announcement,
+//! which stands until the wait is over, and comes to the bell, and there it sees the renewal: it writes, or another ringer
+//! that came since the renewal does. The eventfd remembers a write that comes before the wait. So whatever other drivers
+//! there are, no change is slept through, and the wait needs no time-out. Loom models of it are in `ground/bell.rs` here
+//! and in core's `tests/loom/sleep.rs`.
 //!
 //! # io_uring
 //!

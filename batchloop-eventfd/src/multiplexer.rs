@@ -1,4 +1,7 @@
 //! Any number of drivers, their file descriptors and one bell, in one wait.
+//!
+//! This layer decides when the thread sleeps and pauses, and posts what has happened to states and producers. How it waits
+//! is the backend's; what is sent and received, the streams'.
 
 mod pause;
 pub(crate) mod polled;
@@ -95,7 +98,7 @@ impl<T: 'static, A: Access> Member for Machine<T, A> {
 impl Multiplexer {
     /// A multiplexer with its bell.
     ///
-    /// The bell lives as long as the program, as machines do: whoever holds a waker may ring it at any time, so its
+    /// The bell lives as long as the program, as machines do: a waker may ring it at any time, so its
     /// descriptor is never closed.
     ///
     /// # Errors
@@ -128,12 +131,12 @@ impl Multiplexer {
     /// more, are one system call. All else is as with [`new`](Self::new).
     ///
     /// The ring has 2 MiB of buffers for receiving. For each stream, up to 64 KiB that are sent wait in its memory (16 KiB
-    /// if the other side does not take them), and 8 KiB that were received and are not taken; what comes then stays in the
+    /// if the peer does not take them), and 8 KiB that were received and are not taken; what comes then stays in the
     /// socket. A stream that is dropped is closed
-    /// when what it has sent is with the kernel, and is reset if the other side takes nothing for about a minute;
+    /// when what it has sent is with the kernel, and is reset if the peer takes nothing for about a minute;
     /// [`lingering`](Self::lingering) counts them. When the multiplexer is dropped, it submits what is left and waits for
     /// nothing. All attached streams are at their end then, and those that have something left are reset, so that the
-    /// other side does not take what it got for the whole.
+    /// peer does not take what it got for the whole.
     ///
     /// # Errors
     ///
@@ -151,8 +154,8 @@ impl Multiplexer {
     /// It is for servers with many clients that ask, wait for the answer and ask again; some tens of µs are right where
     /// a request takes a few. The thread pauses only if it would sleep otherwise and no deadline is that near, and only
     /// while the work that comes together meanwhile takes at least as long. Whether it does is tried after 256 waits
-    /// that brought several events each; so few clients are hardly held up, nor a thread that has enough to do. Nothing
-    /// ends a pause, a wake from another thread neither.
+    /// that brought several events each; so few clients are hardly held up, nor a thread that has enough to do. A
+    /// pause cannot be cut short, not even by a wake from another thread.
     ///
     /// Call it on the thread that polls: that thread's timers become exact to the µs, where the kernel otherwise allows
     /// itself 50. A loop that hosts this one ([`poll_hosted`](Self::poll_hosted)) sleeps itself, and makes no pauses.
@@ -224,10 +227,10 @@ impl Multiplexer {
     /// Collects what has happened, after a turn of each driver.
     ///
     /// If no driver's [`Watch`] is due, it sleeps until a descriptor is ready, a change counter moves, a signal handler
-    /// has run, or the deadline is there. Otherwise it does not wait; and of descriptors, a thread that has always
-    /// work looks every 30 µs, without a system call in between.
+    /// has run, or the deadline is there. Otherwise it does not wait; a thread that never runs out of work
+    /// polls its descriptors every 30 µs, without a system call in between.
     ///
-    /// A driver that is left out of `drivers` is slept through.
+    /// A change for a driver that is left out of `drivers` does not end the sleep.
     ///
     /// # Errors
     ///
@@ -290,7 +293,7 @@ impl Multiplexer {
     }
 
     /// As [`poll`](Self::poll), for a thread that sleeps elsewhere, in another library's loop: collects what has happened
-    /// and never waits. Answers whether the thread may sleep.
+    /// and never waits. Returns whether the thread may sleep.
     ///
     /// If so, the sleep is announced until the next call, and [`as_fd`](AsFd::as_fd) becomes readable as soon as there
     /// is something to do: a new edge, for loops that wait for edges. Deadlines are that loop's.
@@ -359,7 +362,7 @@ impl Multiplexer {
         Ok(asleep && self.backend.prepare_sleep())
     }
 
-    /// Says that the thread is about to sleep, in place of what was said before. Answers whether it may.
+    /// Says that the thread is about to sleep, in place of what was said before. Returns whether it may.
     fn announce(&mut self, drivers: &[Watch]) -> io::Result<bool> {
         self.announced.clear();
         if drivers.iter().any(Watch::is_due) {

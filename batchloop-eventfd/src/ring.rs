@@ -17,6 +17,20 @@
 //!
 //! All that epoll waits for, it still does: the ring waits for the epoll instance.
 //!
+//! # The files
+//!
+//! A byte that is sent goes down, one that is received goes up:
+//!
+//! * `past`: rings that a stream's connection was in before;
+//! * `attached`: a stream's end of a connection;
+//! * `connections`: all connections of a ring, behind a lock, and what each of them has to say;
+//! * `connection`: the state machine of one, which knows no ring: what it plans, what it makes of completions;
+//! * `successor`, `name`, `buffers`: what a connection is told when another ring lets go of it, what it is called, where its
+//!   bytes lie;
+//! * `operations`: the kernel's queues; `multishot`: what this kernel can do.
+//!
+//! The ring itself, in this file, is the thread's side of it.
+//!
 //! # Rules
 //!
 //! What the kernel does to memory is not seen by the compiler. These rules make it sound:
@@ -112,7 +126,7 @@ impl Ring {
         Arc::clone(&self.shared)
     }
 
-    /// Submits what is queued, and waits as it is said. Answers whether epoll has something.
+    /// Submits what is queued, and waits as long as it is told. Returns whether epoll has something.
     pub(crate) fn wait(&mut self, wait: Wait) -> io::Result<bool> {
         loop {
             self.queue_plans(wait != Wait::Not);
@@ -127,7 +141,7 @@ impl Ring {
         }
     }
 
-    /// What has happened to states' connections.
+    /// Takes what has happened to states' connections.
     pub(crate) fn events(&mut self) -> impl Iterator<Item = MarkedEvents> + '_ {
         self.events.drain(..)
     }
@@ -146,8 +160,8 @@ impl Ring {
         Ok(())
     }
 
-    /// From now on, who has something to queue rings, and the descriptor is readable when there is news. Not if there is
-    /// something already.
+    /// Arms the bell for what is queued from now on, and lets the descriptor be readable when something has happened. Returns
+    /// `false` if there is something already.
     pub(crate) fn prepare_sleep(&mut self) -> bool {
         self.notice.drain();
         // Looked for after the notice of it may have been taken.
@@ -234,7 +248,7 @@ impl Ring {
         }
     }
 
-    /// Ends all operations. Answers whether that is sure.
+    /// Ends all operations. Returns whether that is sure.
     fn end(&mut self) -> bool {
         self.queue_plans(false);
         self.operations.cancel_all();

@@ -1,4 +1,7 @@
 //! A stream socket that knows what its edges have said.
+//!
+//! This layer sends and receives, and takes streams from one way to the other. It waits for nothing, and is told of events
+//! by the program.
 
 mod direct;
 #[cfg(io_uring)]
@@ -21,8 +24,8 @@ use ringed::Ringed;
 
 /// A non-blocking stream socket, and what is known of its readiness between two edges.
 ///
-/// An edge-triggered descriptor is used until it would block, and the cheapest way to know that it would is not to ask:
-/// a receive that did not fill its room has emptied the socket, unless the other side's end or urgent data came with it,
+/// An edge-triggered descriptor is used until it would block, and the cheapest way to learn that it would block is to infer it:
+/// a receive that did not fill its room has emptied the socket, unless the peer's end or urgent data came with it,
 /// which the edge has said. So an exchange of a request and an answer costs two system calls, and nothing is missed.
 ///
 /// A closure that uses the stream lets it take its events first, by [`note`](Self::note), and then uses it until it returns
@@ -138,7 +141,7 @@ impl Stream {
 
     /// Fails if the connection is broken, such as by a reset, though nothing is received or sent.
     ///
-    /// For a state that does neither for the moment, and was told of an event.
+    /// For a state that neither receives nor sends for the moment, and was told of an event.
     ///
     /// # Errors
     ///

@@ -41,7 +41,7 @@ impl EventFd {
         }
     }
 
-    /// Empties the count and answers what it was. An edge-triggered epoll does not need it.
+    /// Empties the count and returns what it was. An edge-triggered epoll does not need it.
     pub fn drain(&self) -> u64 {
         let mut count = [0; 8];
         match retry_on_intr(|| read(&self.0, &mut count)) {

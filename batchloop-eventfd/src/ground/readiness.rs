@@ -5,7 +5,7 @@ use rustix::event::epoll::EventFlags;
 
 use crate::ground::sync::plain::{AtomicU32, Ordering};
 
-/// What is asked for a descriptor: these events, and to hear of the other side's end.
+/// What is asked for a descriptor: these events, and to hear of the peer's end.
 pub(crate) fn interest(events: Events) -> EventFlags {
     let mut flags = EventFlags::RDHUP | EventFlags::ET;
     let reads = events.contains(Events::READABLE);

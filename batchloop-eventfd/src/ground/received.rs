@@ -1,12 +1,12 @@
 //! What a receive brings.
 
-/// What a look at a stream brought.
+/// The result of a receive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Received {
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
     /// Nothing now: an edge will tell.
     Nothing,
-    /// The other side has ended its sending.
+    /// The peer has ended its sending.
     End,
 }

@@ -7,13 +7,13 @@ const REST: u32 = 256;
 
 /// How many pauses in a row must not have been worth it, until there are no more.
 ///
-/// More than one, because batches grow over some rounds to what they can be: whoever is answered together asks together.
+/// More than one, because batches grow over some rounds to what they can be: clients that are answered together ask together.
 const DOUBTS: u32 = 8;
 
 /// Judges pauses by the work that they bring together.
 ///
-/// A pause is worth it if the work after it takes at least as long: then the thread is busy half of the time, and those
-/// who wait for an answer wait for others' answers rather than for the pause. Only trying shows it, since clients that
+/// A pause is worth it if the work after it takes at least as long: then the thread is busy half of the time, and
+/// clients wait for other clients' answers rather than for the pause. Only trying shows it, since clients that
 /// wait for their answers send nothing meanwhile. So pauses are tried now and then, where events come by twos, and kept
 /// up for as long as they are worth it.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ mod tests {
         policy
     }
 
-    /// A pause that brings events, and the work after it. Answers whether there was one.
+    /// A pause that brings events, and the work after it. Returns whether there was one.
     fn round(policy: &mut PausePolicy, now: &mut Instant, events: usize, work: u64) -> bool {
         let pause = match policy.is_on() {
             true => policy.judge(*now, 0),

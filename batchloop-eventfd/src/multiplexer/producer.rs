@@ -28,7 +28,7 @@ impl Producer {
 pub(crate) struct Producers(Vec<Producer>);
 
 impl Producers {
-    /// A producer that nobody else holds any more is replaced. An event that is still under way for it makes the new one
+    /// A producer that is held nowhere else any more is replaced. An event that is still under way for it makes the new one
     /// ready, spuriously.
     pub(crate) fn add(&mut self) -> (u32, Producer) {
         let left = |producer: &Producer| Rc::strong_count(&producer.ready) == 1;
@@ -43,7 +43,7 @@ impl Producers {
         (number as u32, producer)
     }
 
-    /// Answers whether there is such a producer.
+    /// Returns whether there is such a producer.
     pub(crate) fn make_ready(&self, number: u32) -> bool {
         let producer = self.0.get(number as usize);
         producer

@@ -77,7 +77,7 @@ impl Registry {
     /// [`listen_again`](Self::listen_again).
     ///
     /// For states that several workers share, so that one of them at a time hears of a descriptor. `events` are those to
-    /// wait for, readable or writable or both; the other side's end is always one.
+    /// wait for, readable or writable or both; the peer's end is always one.
     ///
     /// # Errors
     ///

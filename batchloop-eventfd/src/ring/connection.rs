@@ -23,7 +23,7 @@ use crate::ground::{mark::Mark, received::Received};
 /// How many bytes wait here for the kernel to send them.
 const UNSENT: usize = 64 * 1024;
 
-/// How many, where the other side does not take them as they come; more than that is sent at once where nothing waits.
+/// How many, where the peer does not take them as they come; more than that is sent at once where nothing waits.
 const SLOW: usize = 16 * 1024;
 
 /// What is to be queued for the kernel.
@@ -52,7 +52,7 @@ pub(super) enum Operation<'c> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Watched {
     Errors,
-    /// The other side ends its sending.
+    /// The peer ends its sending.
     Ends,
     /// Something comes.
     Arrivals,
@@ -92,7 +92,7 @@ enum InFlight {
     Cancelling,
 }
 
-/// How the other side ended its sending.
+/// How the peer ended its sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
     Ordinary,
@@ -107,7 +107,7 @@ enum Owner {
     /// A stream that has been taken away from this ring. What is under way here comes to its end first.
     Leaving(Option<Successor>),
     /// Its stream has been dropped.
-    Nobody(Option<Successor>),
+    Dropped(Option<Successor>),
 }
 
 pub(super) struct Connection {
@@ -130,7 +130,7 @@ pub(super) struct Connection {
     end: Option<End>,
     watching: InFlight,
     watched: Watched,
-    /// The other side has ended its sending; the end is behind what comes.
+    /// The peer has ended its sending; the end is behind what comes.
     is_ending: bool,
     /// The socket has an error, or has ended in both directions.
     is_troubled: bool,
@@ -194,7 +194,7 @@ impl Connection {
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
-        matches!(self.owner, Owner::Nobody(_))
+        matches!(self.owner, Owner::Dropped(_))
     }
 
     pub(super) fn is_leaving(&self) -> bool {
@@ -398,7 +398,7 @@ impl Connection {
 
     /// What the ring has released of a connection that leaves, if its successor has not been told.
     pub(super) fn release(&mut self) -> Option<(Successor, Directions)> {
-        let (Owner::Leaving(successor) | Owner::Nobody(successor)) = &self.owner else {
+        let (Owner::Leaving(successor) | Owner::Dropped(successor)) = &self.owner else {
             return None;
         };
         let release = Directions {
@@ -439,7 +439,7 @@ impl Connection {
             Owner::Leaving(successor) => successor.take(),
             _ => None,
         };
-        self.owner = Owner::Nobody(successor);
+        self.owner = Owner::Dropped(successor);
         self.lent
             .take()
             .into_iter()
@@ -455,7 +455,7 @@ impl Connection {
         self.is_abandoned() && landed && (self.owes() == 0 || self.broken.is_some())
     }
 
-    /// Lets the connection end in a reset if the other side will not get all that was sent: what it has must not look
+    /// Lets the connection end in a reset if the peer will not get all that was sent: what it has must not look
     /// whole.
     pub(super) fn close(&mut self) {
         if self.owes() > 0 {

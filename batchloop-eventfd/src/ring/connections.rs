@@ -50,7 +50,7 @@ impl Table {
                 (self.rows.len() - 1) as u32
             }
             None => {
-                let why = "an io_uring takes at most 2^24 connections";
+                let why = "the io_uring has 2^24 connections already";
                 return Err(io::Error::other(why));
             }
         };
@@ -96,7 +96,7 @@ pub(super) struct Connections {
     releases: Vec<(Successor, Directions, Option<Errno>)>,
     /// How many have no user.
     abandoned: usize,
-    /// Whether a connection without a user has ended since plans were made: somebody may wait for the last of them.
+    /// Whether a connection without a user has ended since plans were made: the program may wait for the last of them.
     pub(super) has_ended: bool,
     /// Whether the ring's thread has gone to sleep, or is about to.
     pub(super) sleeps: bool,
@@ -295,7 +295,7 @@ impl Connections {
     }
 }
 
-/// The connections, for whoever works on one of them. The lock is held for a copy of some bytes, and never while the
+/// The connections, for the ring's thread and the streams. The lock is held for a copy of some bytes, and never while the
 /// thread sleeps.
 pub(crate) struct SharedConnections {
     connections: Mutex<Connections>,

@@ -111,7 +111,7 @@ impl<'s> Deadlines<'s> {
         self.start.checked_add(Duration::from_nanos(nanoseconds))
     }
 
-    /// Wakes the states whose deadlines have come, with [`Events::DEADLINE`](batchloop_core::Events::DEADLINE); answers
+    /// Wakes the states whose deadlines have come, with [`Events::DEADLINE`](batchloop_core::Events::DEADLINE); returns
     /// how many still lived.
     pub fn expire<T, A: Access>(&mut self, now: Instant, machine: &Machine<T, A>) -> usize {
         self.expire_at_most(usize::MAX, now, machine)

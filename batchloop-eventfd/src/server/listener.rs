@@ -21,7 +21,7 @@ use crate::{
 /// How many clients the kernel may keep waiting; it may have a smaller limit of its own.
 const BACKLOG: i32 = 4096;
 
-/// How many clients one turn accepts at most, so that those who are there have their turns too.
+/// How many clients one turn accepts at most, so that the clients that are connected have their turns too.
 const AT_ONCE: usize = match cfg!(test) {
     false => 256,
     true => 4,
@@ -30,7 +30,7 @@ const AT_ONCE: usize = match cfg!(test) {
 /// How soon accepting is tried again where the system has no descriptor left and no client of ours leaves.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How it went with a [`Listener`]'s clients.
+/// Counters kept by a [`Listener`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Accepted {
     /// Clients that were accepted.
@@ -106,7 +106,7 @@ impl Listener {
     /// As [`accept`](Self::accept), for clients that need more room than their slot: a slot of another machine, say, and a
     /// descriptor.
     ///
-    /// `room` is asked before each client is accepted. It answers `None` where there is none, and whoever gives some
+    /// `room` is asked before each client is accepted. It returns `None` if there is none, and what gives some
     /// back must ring a counter that this thread watches, as a slot does that is given back after a reservation
     /// has failed. An error is a lack of descriptors. `state` gets the room, and the handle that the state will have.
     pub fn accept_with<T, A: Access, R>(
@@ -156,7 +156,7 @@ impl Listener {
                 }
             }
         }
-        // There may be more of them, of whom no edge will tell.
+        // There may be more of them, and no edge will tell.
         cx.machine().counter().ring();
     }
 
@@ -183,7 +183,7 @@ impl Listener {
         cx.machine().live() >= live && Instant::now() < retry
     }
 
-    /// When to try again for a descriptor, though nobody has left: to sleep no longer than that.
+    /// When to try again for a descriptor, even if no client has left: to sleep no longer than that.
     pub fn deadline(&self) -> Option<Instant> {
         match self.pause {
             Some(Pause::NoDescriptor(_, retry)) if !self.stopped => Some(retry),
@@ -191,12 +191,12 @@ impl Listener {
         }
     }
 
-    /// Accepts nobody any more. Those who wait are refused when the listener is dropped.
+    /// Accepts no more clients. Those that wait are refused when the listener is dropped.
     pub fn stop(&mut self) {
         self.stopped = true;
     }
 
-    /// How it went.
+    /// The counters.
     pub fn accepted(&self) -> Accepted {
         self.accepted
     }
@@ -211,7 +211,7 @@ impl Listener {
     }
 }
 
-/// Whether it went wrong with one client, who has gone; the next one may be well.
+/// Whether the error concerns only this connection, so that accepting can continue.
 fn is_the_clients(error: Errno) -> bool {
     matches!(
         error,

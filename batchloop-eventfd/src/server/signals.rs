@@ -56,7 +56,7 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// The graceful end of a server: SIGINT or SIGTERM asks for it, then those who are there have some time to finish. A
+/// The graceful end of a server: SIGINT or SIGTERM asks for it, then the clients that are connected have some time to finish. A
 /// second signal ends at once.
 ///
 /// ```no_run
@@ -81,11 +81,11 @@ impl fmt::Debug for Signals {
 ///     multiplexer.poll(&[driver.watch()], deadline)?;
 ///     if shutdown.begins() {
 ///         listener.stop();
-///         // Those who only wait for their client must look again, and leave.
+///         // States that only wait for their client must look again, and leave.
 ///         machine.handles().for_each(|client| drop(machine.wake(client)));
 ///     }
 /// }
-/// // Whoever is cut off is named, with the place where it was.
+/// // Each state that is cut off is named, with the point where it was.
 /// eprint!("{}", machine.dump());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -112,7 +112,7 @@ impl Shutdown {
         })
     }
 
-    /// Looks for signals. Answers `true` once: when the end begins.
+    /// Looks for signals. Returns `true` once: when the end begins.
     pub fn begins(&mut self) -> bool {
         let now = Instant::now();
         let count = self.signals.pending().count();
@@ -134,7 +134,7 @@ impl Shutdown {
         self.has_begun
     }
 
-    /// Whether to end now: the end has begun, and nobody lives, or the time is over.
+    /// Whether to end now: the end has begun, and no state lives or the time is over.
     ///
     /// To be asked between the turn, in which the last one may leave, and the sleep: a state that ends rings nothing.
     pub fn is_over(&self, live: usize) -> bool {

@@ -26,7 +26,7 @@ pub(super) struct Direct {
     epoll: Weak<OwnedFd>,
     may_receive: bool,
     may_send: bool,
-    /// The other side has ended its sending; what it sent may still be in the socket.
+    /// The peer has ended its sending; what it sent may still be in the socket.
     is_ending: bool,
     /// How many reports of urgent data there had been when the socket was last known to be empty.
     urgent: u32,
