@@ -143,7 +143,7 @@
 //! * **R7, written once**: a cell that is filled after construction is written by the one thread that won an exchange,
 //!   and others read it only after they have seen that it is filled.
 //! * **R8, one thread**: only the thread that made a `Local` machine changes its words, the inbox apart. `Local` is
-//!   neither `Send` nor `Sync`, nor is what carries it. Wakers, lineages and censuses may leave the thread: the
+//!   neither `Send` nor `Sync`, nor is what carries it. Wakers, lineages and lists of live states may leave the thread: the
 //!   first sets bits of the inbox, the others read words and no payload.
 //! * **R9, zero is fresh**: all-zero bytes are a valid, unused element of every part of a machine's bookkeeping. The parts
 //!   of a `static` are cut out of one row of words, one behind the other: `machine/layout.rs` says how many words that is,

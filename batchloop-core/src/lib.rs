@@ -122,7 +122,7 @@
 //! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
 //! | [`NoTasks`] | futures inside states ([`Me::poll`]) |
 //! | [`Lineage`] | the state that started a state |
-//! | [`Dump`], [`Census`], [`Record`], [`Standing`], [`TypeName`] | every live state, printed or as data |
+//! | [`inspect`] | every live state, printed or as data |
 //! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
 //!
 //! [`internals`] explains the inside.
@@ -156,7 +156,7 @@ macro_rules! opaque_debug {
 }
 
 mod ground;
-mod inspect;
+pub mod inspect;
 pub mod internals;
 mod machine;
 mod program;
@@ -167,10 +167,6 @@ mod timers;
 mod turn;
 
 pub use ground::word::{Access, Admits, Local, Shared};
-pub use inspect::{
-    census::{Census, Record, Standing},
-    dump::Dump,
-};
 #[cfg(not(loom))]
 pub use machine::storage::Storage;
 pub use machine::{
@@ -182,7 +178,6 @@ pub use program::{
     fault::{Diverged, Fault, Mismatch},
     field::Field,
     point::{ProgramPoint, Site},
-    type_name::TypeName,
     workload::{Workload, Workloads},
 };
 pub use signal::{

@@ -1,6 +1,6 @@
 //! What machines and states are called where they are printed.
 
-use batchloop_core::{Capacity, Census, Fault, Machine, Mismatch};
+use batchloop_core::{Capacity, Fault, Machine, Mismatch, inspect::LiveStates};
 
 #[allow(dead_code)]
 #[derive(Debug)]
@@ -28,11 +28,11 @@ fn a_generic_state_has_a_whole_name() {
         dump.starts_with(&format!("{name}: 1 of 4 slots\n")),
         "{dump}"
     );
-    let census = Census::from(machine);
-    assert_eq!(format!("{census:?}"), format!("Census<{name}>(1 of 4)"));
-    assert_eq!(census.state_type().to_string(), name);
-    assert_eq!(lineage.state_type(), census.state_type());
-    assert!(census.state_name().starts_with("Vec<"));
+    let live = LiveStates::from(machine);
+    assert_eq!(format!("{live:?}"), format!("LiveStates<{name}>(1 of 4)"));
+    assert_eq!(live.state_type().to_string(), name);
+    assert_eq!(lineage.state_type(), live.state_type());
+    assert!(live.state_name().starts_with("Vec<"));
 }
 
 #[test]
@@ -50,8 +50,8 @@ fn a_child_is_of_a_parent_with_a_whole_name() {
 #[test]
 fn a_state_without_a_path_has_the_name_that_it_had() {
     let machine = machine(Local);
-    let census = Census::from(machine);
-    assert_eq!(census.state_name(), "Local");
+    let live = LiveStates::from(machine);
+    assert_eq!(live.state_name(), "Local");
     assert_eq!(
         machine
             .lineage(machine.handles().next().unwrap())

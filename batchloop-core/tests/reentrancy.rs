@@ -1,7 +1,10 @@
 //! What a closure may do to the machine that runs it.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{
+    inspect::{LiveStates, Status},
+    *,
+};
 
 #[derive(Debug)]
 struct Name(&'static str);
@@ -131,9 +134,8 @@ fn stays_active<A: Admits<Name>>(mut fixture: Fixture<A>) {
         });
         assert_eq!(seen.iter().filter(|name| **name == "bee").count(), 1);
         assert_eq!(progress, Progress::More);
-        let census = Census::from(fixture.machine);
-        let bee = census.records().nth(1).unwrap();
-        assert_eq!(bee.standing(), Standing::Active);
+        let bee = LiveStates::from(fixture.machine).iter().nth(1).unwrap();
+        assert_eq!(bee.status(), Status::Active);
     }
     assert_eq!(fixture.wait(), (vec!["bee"], Progress::Quiet));
     assert_eq!(fixture.wait(), (vec![], Progress::Quiet));

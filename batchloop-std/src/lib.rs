@@ -33,7 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod inspect;
+pub mod inspect;
 mod queue;
 pub mod scope;
 mod sleep;
@@ -41,8 +41,7 @@ mod workers;
 
 pub use batchloop_core::*;
 pub use inspect::{
-    MachineDump, NameTaken, ParentDump, Registration, SiteDump, StateDump, System, SystemDump,
-    dump_all, register,
+    MachineDump, NameTaken, Registration, StateDump, System, SystemDump, dump_all, register,
 };
 pub use queue::{Closed, PushError, Queue, Sender, queue};
 pub use sleep::{bell::BlockingBell, parking::Parking};

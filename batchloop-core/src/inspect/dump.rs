@@ -3,13 +3,9 @@
 use core::{fmt, marker::PhantomData};
 
 use crate::{
-    ground::{
-        sync::Ordering,
-        word::{Access, Local, Shared},
-    },
-    inspect::census::{Census, Record},
+    ground::word::{Access, Local, Shared},
+    inspect::{live_states::LiveStates, state_info::StateInfo},
     machine::typed::Machine,
-    slab::raw::RawMachine,
 };
 
 /// All live states of a machine, one a line; made by [`Machine::dump`] and printed with `{}`, to any
@@ -27,9 +23,9 @@ use crate::{
 /// assert_eq!(text, "u8: 1 of 4 slots\n  #0v1 active at the entrance: 7\n");
 /// ```
 ///
-/// *Reentrancy*: it may be printed from anywhere, also from a closure that has a state; that one shows as busy.
+/// *Reentrancy*: it may be printed from anywhere, even from a closure that has a state; that one shows as busy.
 pub struct Dump<T: 'static, A: Access = Local> {
-    census: Census,
+    live: LiveStates,
     machine: Machine<T, A>,
 }
 
@@ -43,7 +39,7 @@ impl<T, A: Access> Machine<T, A> {
 impl<T, A: Access> Dump<T, A> {
     fn new(machine: Machine<T, A>) -> Self {
         Dump {
-            census: Census::from(machine),
+            live: LiveStates::from(machine),
             machine,
         }
     }
@@ -54,7 +50,7 @@ impl<T, A: Access> Dump<T, A> {
     where
         T: fmt::Debug,
     {
-        self.census = Census::describing(self.machine);
+        self.live = LiveStates::describing(self.machine);
         self
     }
 
@@ -73,62 +69,38 @@ impl<T, A: Access> Dump<T, A> {
     pub fn lines(&self) -> impl Iterator<Item = impl fmt::Display + use<T, A>> + use<T, A> {
         // In the closure too: who has the iterator can print.
         let types = PhantomData::<Machine<T, A>>;
-        let line = move |record| Line { record, types };
-        self.census.records().map(line)
+        let line = move |info| Line { info, types };
+        self.live.iter().map(line)
     }
 }
 
 /// A state of a [`Local`] machine is printed on its own thread only.
 struct Line<T: 'static, A: Access> {
-    record: Record,
+    info: StateInfo,
     types: PhantomData<Machine<T, A>>,
 }
 
 impl<T, A: Access> fmt::Display for Line<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.record.fmt(f)
+        self.info.fmt(f)
     }
 }
 
 /// The states of a `Shared` machine may be looked at from any thread.
-impl<T> From<Dump<T, Shared>> for Census {
+impl<T> From<Dump<T, Shared>> for LiveStates {
     fn from(dump: Dump<T, Shared>) -> Self {
-        dump.census
+        dump.live
     }
 }
 
 impl<T, A: Access> fmt::Display for Dump<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (live, slots) = (self.census.live(), self.census.slots());
-        writeln!(f, "{}: {live} of {slots} slots", self.census.state_type())?;
-        for record in self.census.records() {
-            writeln!(f, "  {record}")?;
-        }
-        counts(self.census.raw(), f)
+        self.live.fmt(f)
     }
-}
-
-/// What is out of the ordinary.
-fn counts(raw: &RawMachine, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let irregular = raw.trie.irregularities();
-    let counts = [
-        (irregular.skipped, "skipped"),
-        (irregular.late, "appended late"),
-    ];
-    for (count, name) in counts {
-        if count > 0 {
-            writeln!(f, "  {count} nodes of the traversal {name}")?;
-        }
-    }
-    let retired = raw.retired.load(Ordering::Relaxed);
-    if retired > 0 {
-        writeln!(f, "  {retired} slots retired")?;
-    }
-    Ok(())
 }
 
 impl<T, A: Access> fmt::Debug for Dump<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Dump({:?})", self.census)
+        write!(f, "Dump({:?})", self.live)
     }
 }

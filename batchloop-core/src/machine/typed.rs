@@ -225,16 +225,10 @@ impl<T, A: Access> Machine<T, A> {
     /// ```
     pub fn handles(&self) -> impl Iterator<Item = Handle<T>> + use<T, A> {
         let raw = self.raw;
-        let mut from = 0;
-        core::iter::from_fn(move || {
-            loop {
-                let slot = raw.free_set::<A>().next_used(from)?;
-                from = slot.number() + 1;
-                let life = raw.life(slot);
-                if life.is_live() {
-                    return Some(Handle::new(slot.bits(), life.version()));
-                }
-            }
+        raw.used_slots::<A>().filter_map(move |slot| {
+            let life = raw.life(slot);
+            let handle = Handle::new(slot.bits(), life.version());
+            life.is_live().then_some(handle)
         })
     }
 

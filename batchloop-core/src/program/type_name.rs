@@ -8,7 +8,7 @@ use core::{any::type_name, fmt};
 /// It is for people: two types may share a name.
 ///
 /// ```
-/// use batchloop_core::TypeName;
+/// use batchloop_core::inspect::TypeName;
 /// assert_eq!(TypeName::of::<Vec<Option<String>>>().to_string(), "Vec<Option<String>>");
 /// assert_eq!(TypeName::of::<(u8, &std::path::Path)>().to_string(), "(u8, &Path)");
 /// ```

@@ -89,7 +89,7 @@ impl<A: Access> Copy for Waker<A> {}
 
 impl<A: Access> fmt::Debug for Waker<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Waker({:?})", self.state)
+        write!(f, "Waker({})", self.state.number())
     }
 }
 
@@ -199,6 +199,6 @@ impl<X, A: Access> Copy for Hook<X, A> {}
 
 impl<X, A: Access> fmt::Debug for Hook<X, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hook({:?})", self.state)
+        write!(f, "Hook({})", self.state.number())
     }
 }

@@ -182,6 +182,6 @@ impl<U, A: Access> Copy for Me<U, A> {}
 
 impl<U, A: Access> fmt::Debug for Me<U, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Me({:?}, {:?})", self.state, self.events())
+        write!(f, "Me({}, {:?})", self.state.number(), self.events())
     }
 }

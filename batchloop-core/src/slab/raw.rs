@@ -44,6 +44,11 @@ impl Tenant {
         Tenant { raw, slot, version }
     }
 
+    /// The state by its slot and version alone, as dumps call it.
+    pub(crate) fn number(self) -> impl fmt::Display {
+        fmt::from_fn(move |f| write!(f, "#{}v{}", self.slot.number(), self.version))
+    }
+
     /// Whether the state lives.
     #[inline]
     pub(crate) fn is_live(self) -> bool {
@@ -72,7 +77,7 @@ impl hash::Hash for Tenant {
 impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.raw.trie.state_type();
-        write!(f, "{name}#{}v{}", self.slot.number(), self.version)
+        write!(f, "{name}{}", self.number())
     }
 }
 
@@ -243,7 +248,7 @@ impl RawMachine {
         }
     }
 
-    pub(crate) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
+    pub(super) fn free_set<A: Access>(&self) -> FreeSet<'_, A> {
         FreeSet::new(self.bitmap(Bits::Free))
     }
 

@@ -1,5 +1,7 @@
 //! Taking slots and giving them back, and the count of those that live.
 
+use core::iter;
+
 use crate::{
     ground::{
         index::SlotId,
@@ -35,6 +37,16 @@ impl RawMachine {
     /// bit is cleared, so there are never more than slots, and never fewer than none.
     pub(crate) fn live(&self) -> usize {
         self.live.get()
+    }
+
+    /// The slots that have a state or are reserved for one, in address order.
+    pub(crate) fn used_slots<A: Access>(&'static self) -> impl Iterator<Item = SlotId> + use<A> {
+        let mut from = 0;
+        iter::from_fn(move || {
+            let slot = self.free_set::<A>().next_used(from)?;
+            from = slot.number() + 1;
+            Some(slot)
+        })
     }
 
     /// Gives a slot back, and counts a change if somebody is waiting for one.

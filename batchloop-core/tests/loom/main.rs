@@ -9,8 +9,8 @@
 //! count that is never reached; two holders of one state show as a race on the payload's witness.
 #![cfg(loom)]
 
-mod census;
 mod completion;
+mod live_states;
 mod machines;
 mod slabs;
 mod sleep;

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use batchloop_core::Census;
+use batchloop_core::inspect::LiveStates;
 
 use super::system_dump::SystemDump;
 
@@ -30,7 +30,7 @@ impl Error for NameTaken {}
 /// Drivers, hooks and wakers never take it. Not for interrupt and signal handlers.
 #[derive(Debug, Default)]
 pub struct System {
-    machines: Mutex<Vec<(String, Census)>>,
+    machines: Mutex<Vec<(String, LiveStates)>>,
 }
 
 static SYSTEM: System = System::new();
@@ -43,7 +43,7 @@ impl System {
         }
     }
 
-    fn machines(&self) -> MutexGuard<'_, Vec<(String, Census)>> {
+    fn machines(&self) -> MutexGuard<'_, Vec<(String, LiveStates)>> {
         // Nothing that can panic leaves the list half-changed.
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,7 +56,7 @@ impl System {
     pub fn register(
         &self,
         name: impl Into<String>,
-        machine: impl Into<Census>,
+        machine: impl Into<LiveStates>,
     ) -> Result<Registration<'_>, NameTaken> {
         let name = name.into();
         let mut machines = self.machines();
@@ -127,7 +127,7 @@ impl Drop for Registration<'_> {
 /// ```
 pub fn register(
     name: impl Into<String>,
-    machine: impl Into<Census>,
+    machine: impl Into<LiveStates>,
 ) -> Result<Registration<'static>, NameTaken> {
     SYSTEM.register(name, machine)
 }

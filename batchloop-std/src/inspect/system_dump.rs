@@ -2,13 +2,15 @@
 
 use std::{collections::HashMap, fmt};
 
-use batchloop_core::{Census, Events, Lineage, Record, Site, Standing, TypeName};
-#[cfg(feature = "serde")]
-use serde::Serialize;
+use batchloop_core::{
+    Lineage,
+    inspect::{LiveStates, StateInfo, TypeName},
+};
 
 /// The live states of several machines, as a tree by parent; made by [`dump_all`](crate::dump_all).
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "serde", derive(Serialize))]
+///
+/// With feature `serde` it is serialised as numbers, texts and lists, for any tool.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SystemDump {
     /// The machines, in the order in which they were registered.
@@ -19,7 +21,7 @@ pub struct SystemDump {
 
 /// A machine of a [`SystemDump`].
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "serde", derive(Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct MachineDump {
     /// The name that it was registered under.
@@ -32,83 +34,46 @@ pub struct MachineDump {
     pub slots: usize,
 }
 
-/// A state of a [`SystemDump`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "serde", derive(Serialize))]
+/// A state of a [`SystemDump`]: its place in the tree, and what is known of it.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StateDump {
     /// How many of its ancestors are above it in the dump.
     pub depth: usize,
     /// The name of its machine.
     pub machine: String,
-    /// The index of its slot.
-    pub slot: usize,
-    /// The version of its slot, as `v` and a number.
-    pub version: String,
-    /// `waiting`, `active` or `in a batch`.
-    pub standing: &'static str,
-    /// The point where it is and the scopes around it, from the inside out; empty at the entrance.
-    pub path: Vec<SiteDump>,
-    /// The events that were posted and not taken yet, as in `readable+closed`.
-    pub events: Option<String>,
-    /// The state that started it.
-    pub parent: Option<ParentDump>,
-    /// What it prints as, where that was asked for; `busy` if it was locked.
+    /// The state, as it was when the dump came to it.
+    pub info: StateInfo,
+    /// The name of its parent's machine, or if that is not registered, the type of its states.
+    pub parent_machine: Option<String>,
+    /// What it printed as then, where that was asked for; `busy` if it was locked.
     pub state: Option<String>,
 }
 
-/// A program point or scope of a [`StateDump`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "serde", derive(Serialize))]
-#[non_exhaustive]
-pub struct SiteDump {
-    /// The name, if it has one.
-    pub name: Option<&'static str>,
-    /// The source file.
-    pub file: &'static str,
-    /// The line in the file, from 1.
-    pub line: u32,
-    /// The column in the line, from 1.
-    pub column: u32,
-    /// The iteration of a scope, else 0.
-    pub iteration: u32,
-}
-
-/// The parent of a [`StateDump`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "serde", derive(Serialize))]
-#[non_exhaustive]
-pub struct ParentDump {
-    /// The name of its machine, or if that is not registered, the type of its states.
-    pub machine: String,
-    /// The index of its slot.
-    pub slot: usize,
-    /// The version of its slot, as `v` and a number.
-    pub version: String,
-    /// Whether it lives; if not, its child is an orphan.
-    pub is_live: bool,
-}
-
-type Machines = [(String, Census)];
+type Machines = [(String, LiveStates)];
 
 impl SystemDump {
     pub(super) fn of(machines: &Machines) -> Self {
-        let records: Vec<(&str, Record)> = machines
+        let infos: Vec<(&str, StateInfo)> = machines
             .iter()
-            .flat_map(|(name, census)| census.records().map(|record| (name.as_str(), record)))
+            .flat_map(|(name, live)| live.iter().map(|info| (name.as_str(), info)))
             .collect();
-        let states = by_parent(&records)
-            .into_iter()
-            .map(|(depth, index)| {
-                let (name, record) = &records[index];
-                StateDump::of(depth, name, record, machines)
-            })
-            .collect();
-        let machines = machines.iter().map(|(name, census)| MachineDump {
+        let states = by_parent(&infos).into_iter().map(|(depth, index)| {
+            let (machine, info) = infos[index];
+            StateDump {
+                depth,
+                machine: machine.to_string(),
+                info,
+                parent_machine: info.parent().map(|parent| machine_of(parent, machines)),
+                state: info.state().map(|state| state.to_string()),
+            }
+        });
+        let states = states.collect();
+        let machines = machines.iter().map(|(name, live)| MachineDump {
             name: name.clone(),
-            state: census.state_name(),
-            live: census.live(),
-            slots: census.slots(),
+            state: live.state_name(),
+            live: live.live(),
+            slots: live.slots(),
         });
         SystemDump {
             machines: machines.collect(),
@@ -117,20 +82,29 @@ impl SystemDump {
     }
 }
 
-/// The records as a tree from the top: depths and indices. Each comes once, even if parents go round in a circle.
+/// The name of a state's machine, or if that is not registered, the type of its states.
+fn machine_of(state: Lineage, machines: &Machines) -> String {
+    let machine = machines.iter().find(|(_, live)| live.is_of(state));
+    match machine {
+        Some((name, _)) => name.clone(),
+        None => state.state_type().to_string(),
+    }
+}
+
+/// The states as a tree from the top: depths and indices. Each comes once, even if parents go round in a circle.
 #[allow(
     clippy::mutable_key_type,
     reason = "what is hashed of a lineage is an address and two numbers, which do not change"
 )]
-fn by_parent(records: &[(&str, Record)]) -> Vec<(usize, usize)> {
-    let known: HashMap<Lineage, usize> = records
+fn by_parent(states: &[(&str, StateInfo)]) -> Vec<(usize, usize)> {
+    let known: HashMap<Lineage, usize> = states
         .iter()
         .enumerate()
-        .map(|(index, (_, record))| (record.lineage(), index))
+        .map(|(index, (_, info))| (info.lineage(), index))
         .collect();
-    let parents: Vec<Option<usize>> = records
+    let parents: Vec<Option<usize>> = states
         .iter()
-        .map(|(_, record)| known.get(&record.parent()?).copied())
+        .map(|(_, info)| known.get(&info.parent()?).copied())
         .collect();
     tree(&parents)
 }
@@ -186,56 +160,6 @@ fn lowest_of_circles(parents: &[Option<usize>]) -> Vec<usize> {
     lowest
 }
 
-impl StateDump {
-    fn of(depth: usize, machine: &str, record: &Record, machines: &Machines) -> Self {
-        let is_posted = record.events() != Events::NONE;
-        StateDump {
-            depth,
-            machine: machine.to_string(),
-            slot: record.slot(),
-            version: record.version().to_string(),
-            standing: match record.standing() {
-                Standing::Waiting => "waiting",
-                Standing::Active => "active",
-                Standing::InBatch => "in a batch",
-            },
-            path: record.path().map(SiteDump::of).collect(),
-            events: is_posted.then(|| format!("{:?}", record.events())),
-            parent: record
-                .parent()
-                .map(|parent| ParentDump::of(parent, machines)),
-            state: record.has_state().then(|| record.state().to_string()),
-        }
-    }
-}
-
-impl SiteDump {
-    fn of(site: Site) -> Self {
-        SiteDump {
-            name: site.point.name(),
-            file: site.point.file(),
-            line: site.point.line(),
-            column: site.point.column(),
-            iteration: site.iteration,
-        }
-    }
-}
-
-impl ParentDump {
-    fn of(parent: Lineage, machines: &Machines) -> Self {
-        let machine = machines.iter().find(|(_, census)| census.is_of(parent));
-        ParentDump {
-            machine: match machine {
-                Some((name, _)) => name.clone(),
-                None => parent.state_type().to_string(),
-            },
-            slot: parent.slot(),
-            version: parent.version().to_string(),
-            is_live: parent.is_live(),
-        }
-    }
-}
-
 impl fmt::Display for SystemDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for machine in &self.machines {
@@ -254,62 +178,27 @@ impl fmt::Display for SystemDump {
     }
 }
 
+/// A line of the core's, in a tree.
 impl fmt::Display for StateDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let indent = 2 * self.depth;
-        write!(
-            f,
-            "{:indent$}{}#{}{} ",
-            "", self.machine, self.slot, self.version
-        )?;
-        f.write_str(match self.standing {
-            "waiting" => "waits at ",
-            "active" => "active at ",
-            _ => "in a batch from ",
-        })?;
-        let mut separator = "";
-        for site in &self.path {
-            write!(f, "{separator}{site}")?;
-            separator = " in ";
-        }
-        if self.path.is_empty() {
-            f.write_str("the entrance")?;
-        }
-        if let Some(events) = &self.events {
-            write!(f, ", {events}")?;
-        }
         // Where the parent is in the dump, it is the line above that is indented less.
-        if let Some(parent) = &self.parent
-            && self.depth == 0
-        {
-            write!(f, ", child of {parent}")?;
-        }
-        if let Some(state) = &self.state {
-            write!(f, ": {state}")?;
-        }
-        Ok(())
+        let parent = self.parent().filter(|_| self.depth == 0);
+        let line = self.info.line(parent, self.state.as_ref());
+        let indent = 2 * self.depth;
+        write!(f, "{:indent$}{}{line}", "", self.machine)
     }
 }
 
-impl fmt::Display for SiteDump {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = self.name {
-            write!(f, "\"{name}\" ")?;
-        }
-        write!(f, "({}:{}:{})", self.file, self.line, self.column)?;
-        if self.iteration != 0 {
-            write!(f, "[{}]", self.iteration)?;
-        }
-        Ok(())
+impl StateDump {
+    /// Returns its parent as dumps call it: the machine, the slot and the version.
+    pub fn parent(&self) -> Option<String> {
+        let (machine, parent) = (self.parent_machine.as_ref()?, self.info.parent()?);
+        Some(format!("{machine}#{}{}", parent.slot(), parent.version()))
     }
 }
 
-impl fmt::Display for ParentDump {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ended = if self.is_live { "" } else { " (ended)" };
-        write!(f, "{}#{}{}{ended}", self.machine, self.slot, self.version)
-    }
-}
+#[cfg(feature = "serde")]
+mod serialised;
 
 #[cfg(all(test, not(loom)))]
 mod tests {

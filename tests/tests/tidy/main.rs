@@ -18,7 +18,7 @@ const UNSAFE: [&str; 33] = [
     "batchloop-core/src/ground/bitmap.rs",
     "batchloop-core/src/ground/free_set.rs",
     "batchloop-core/src/ground/index.rs",
-    "batchloop-core/src/inspect/census.rs",
+    "batchloop-core/src/inspect/state_info.rs",
     "batchloop-core/src/machine/heap.rs",
     "batchloop-core/src/machine/parts.rs",
     "batchloop-core/src/machine/storage.rs",

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use batchloop_core::{Census, Machine, Reaction, Step, Turn, point};
+use batchloop_core::{Machine, Reaction, Step, Turn, inspect::LiveStates, point};
 use heapless::Vec;
 
 use super::{
@@ -201,7 +201,7 @@ fn dump(number: usize, operators: Machine<Operator>, sensors: Machine<Sensor>) -
     }
 }
 
-fn heading(machine: Census) -> Message {
+fn heading(machine: LiveStates) -> Message {
     let (name, live, slots) = (machine.state_name(), machine.live(), machine.slots());
     Message::of(format_args!("{name}: {live} of {slots} slots"))
 }

@@ -1,6 +1,9 @@
-//! What another thread reads of a machine, while its owner works on it: each record is of one state, and was true.
+//! What another thread reads of a machine, while its owner works on it: each look is at one state, and was true.
 
-use batchloop_core::*;
+use batchloop_core::{
+    inspect::{LiveStates, StateInfo, Status},
+    *,
+};
 use loom::thread;
 
 fn machine<A: Admits<u8>>() -> (Machine<u8, A>, Driver<u8, A>) {
@@ -24,17 +27,16 @@ fn linger<A: Access>(cx: &mut Turn<'_, u8, A>) {
     cx.stage(point!("behind"), new).advance(|_, _| Step::Wait);
 }
 
-/// Another thread looks once at the record of a slot.
+/// Another thread looks once at a slot.
 fn look<A: Access>(
     machine: Machine<u8, A>,
     slot: usize,
-    check: impl FnOnce(Record) + Send + 'static,
+    check: impl FnOnce(StateInfo) + Send + 'static,
 ) -> thread::JoinHandle<()> {
-    let census = Census::from(machine);
+    let live = LiveStates::from(machine);
     thread::spawn(move || {
-        let mut records = census.records();
-        if let Some(record) = records.find(|record| record.slot() == slot) {
-            check(record);
+        if let Some(info) = live.iter().find(|info| info.slot() == slot) {
+            check(info);
         }
     })
 }
@@ -45,14 +47,14 @@ fn the_next_tenant_has_its_own_parent<A: Admits<u8>>() {
         let [one, two] = [1, 2].map(|number| machine.lineage(machine.allocate(number).unwrap()));
         let child = machine.allocate_child(3, one).unwrap();
         let first = child.version();
-        let other = look(machine, child.slot(), move |record| {
-            let expected = if record.version() == first { one } else { two };
+        let other = look(machine, child.slot(), move |info| {
+            let expected = if info.version() == first { one } else { two };
             // What has ended meanwhile has no parent any more.
-            if let Some(parent) = record.parent() {
+            if let Some(parent) = info.parent() {
                 assert_eq!(parent, expected);
             }
-            if record.version() != first {
-                assert_eq!(record.parent(), Some(two), "the next tenant has not ended");
+            if info.version() != first {
+                assert_eq!(info.parent(), Some(two), "the next tenant has not ended");
             }
         });
         machine.release(child).unwrap();
@@ -67,9 +69,9 @@ fn the_next_tenant_is_not_where_the_first_was<A: Admits<u8>>() {
         let state = machine.allocate(1).unwrap();
         driver.turn(entry).unwrap();
         let first = state.version();
-        let other = look(machine, state.slot(), move |record| {
-            let is_there = record.path().count() == 1;
-            assert_eq!(is_there, record.version() == first, "{record}");
+        let other = look(machine, state.slot(), move |info| {
+            let is_there = info.path().count() == 1;
+            assert_eq!(is_there, info.version() == first, "{info}");
         });
         machine.release(state).unwrap();
         machine.allocate(2).unwrap();
@@ -82,10 +84,10 @@ fn a_state_that_has_moved_is_where_it_is<A: Admits<u8>>() {
         let (machine, mut driver) = machine::<A>();
         let state = machine.allocate(1).unwrap();
         driver.turn(linger).unwrap();
-        let other = look(machine, state.slot(), |record| {
+        let other = look(machine, state.slot(), |info| {
             // With the event it waits at its new place only.
-            if record.standing() == Standing::Waiting && !record.events().is_empty() {
-                assert_eq!(record.path().count(), 1, "{record}");
+            if info.status() == Status::Waiting && !info.events().is_empty() {
+                assert_eq!(info.path().count(), 1, "{info}");
             }
         });
         machine.post(state, Events::READABLE).unwrap();
@@ -94,13 +96,13 @@ fn a_state_that_has_moved_is_where_it_is<A: Admits<u8>>() {
     });
 }
 
-/// The parent's machine is made after the census has gone to another thread.
+/// The parent's machine is made after the live states have gone to another thread.
 fn a_parent_of_a_machine_that_was_made_meanwhile<A: Admits<u8>>() {
     loom::model(|| {
         let (machine, _driver) = machine::<A>();
         let child = machine.reserve().unwrap();
-        let other = look(machine, child.handle().slot(), |record| {
-            let parent = record.parent().expect("it was given one");
+        let other = look(machine, child.handle().slot(), |info| {
+            let parent = info.parent().expect("it was given one");
             assert_eq!((parent.slot(), parent.is_live()), (0, true));
         });
         let parents: Machine<u8, A> = Machine::heap(Capacity::slots(1).points(0).scopes(0));
