@@ -74,16 +74,9 @@ impl<'a, A: Access> ActiveSet<'a, A> {
         }
         // ORDERING: Relaxed; the position is a hint about fairness and guards nothing.
         let start = self.bitmap.resume().0.load(Ordering::Relaxed);
-        let walk = Walk {
-            set: self,
-            start,
-            next: 0,
-            taken,
-            accept,
-        };
         match self.bitmap.geometry().levels() {
-            1 => walk.over_word(),
-            _ => walk.over_tree(),
+            1 => Walk::new(self, start, taken, accept).over_word(),
+            _ => Walk::new(self, start, taken, accept).over_tree(),
         }
     }
 
@@ -135,6 +128,17 @@ struct Walk<'a, A, T, F> {
 }
 
 impl<A: Access, T, F: FnMut(&mut T, &mut Leaf)> Walk<'_, A, T, F> {
+    #[inline(always)]
+    fn new(set: ActiveSet<'_, A>, start: usize, taken: T, accept: F) -> Walk<'_, A, T, F> {
+        Walk {
+            set,
+            start,
+            next: 0,
+            taken,
+            accept,
+        }
+    }
+
     /// The take in a set of one word, which is what small machines have.
     #[inline(always)]
     fn over_word(mut self) -> (T, bool) {

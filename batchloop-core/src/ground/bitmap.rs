@@ -107,10 +107,28 @@ impl Tops {
     }
 
     pub(crate) fn of(&self, set: SetId) -> &'static Word {
-        // The last word but one of every bitmap.
-        let at = (set.number() + 1) * self.words - 2;
-        debug_assert!(at < self.sets.len());
         // SAFETY: R5: the set is one of the machine's.
+        unsafe { self.of_bitmap(set.number()) }
+    }
+
+    /// The top word of the bitmap that comes behind those of so many points and the entrance.
+    ///
+    /// # Safety
+    ///
+    /// R5: the machine has so many points, and the words are those of all its bitmaps.
+    pub(crate) unsafe fn behind(&self, points: usize) -> &'static Word {
+        // SAFETY: R5: the caller's promise.
+        unsafe { self.of_bitmap(points + 1) }
+    }
+
+    /// # Safety
+    ///
+    /// R5: there is a bitmap of this number.
+    unsafe fn of_bitmap(&self, number: usize) -> &'static Word {
+        // The last word but one of every bitmap.
+        let at = (number + 1) * self.words - 2;
+        debug_assert!(at < self.sets.len());
+        // SAFETY: R5: the caller's promise.
         unsafe { self.sets.get_unchecked(at) }
     }
 }
@@ -311,7 +329,12 @@ fn without_first(count: usize, bits: usize) -> usize {
     if count >= BITS {
         return 0;
     }
-    (0..count).fold(bits, |bits, _| bits & bits.wrapping_sub(1))
+    let (mut bits, mut left) = (bits, count);
+    while bits != 0 && left != 0 {
+        bits &= bits - 1;
+        left -= 1;
+    }
+    bits
 }
 
 /// The lowest `count` bits, all of them from `BITS` up.

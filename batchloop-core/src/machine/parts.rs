@@ -8,6 +8,7 @@ use core::{
 use crate::{
     ground::{
         bitmap::Tops,
+        index::SetId,
         witness::Witness,
         word::{Admits, Word},
     },
@@ -70,6 +71,9 @@ impl<T: 'static> Parts<T> {
         let geometry = capacity.geometry();
         // SAFETY: R5: the caller's promise.
         let tops = unsafe { Tops::new(&geometry, self.sets) };
+        let entrance_top = tops.of(SetId::ENTRANCE);
+        // SAFETY: R5: the inbox comes first of those that belong to no point.
+        let inbox_top = unsafe { tops.behind(capacity.points) };
         // SAFETY: R5: as above.
         let trie = unsafe { Trie::new(self.nodes, tops, capacity.points, capacity.scopes, whole) };
         let raw = self.raw.write(RawMachine {
@@ -83,6 +87,8 @@ impl<T: 'static> Parts<T> {
                 witness: Witness::new(capacity.slots),
             },
             capacity,
+            entrance_top,
+            inbox_top,
             counters: Counters::new(self.shards),
             scratch: self.scratch,
             trie,

@@ -1,7 +1,10 @@
 //! The way of one traversal through the trie.
 
 use crate::{
-    ground::{index::NodeId, word::Access},
+    ground::{
+        index::{NodeId, SetId},
+        word::Access,
+    },
     program::{
         fault::{Diverged, Fault},
         node::{Node, Visited},
@@ -17,8 +20,10 @@ pub(crate) struct Cursor {
     ahead: &'static Node,
     /// The child that was visited last; the root if none was.
     last: &'static Node,
-    /// Points that this turn has visited.
-    visited: usize,
+    /// Points that this turn has come past, the entrance too, as counted up to some child.
+    passed: usize,
+    /// The child up to which they are counted; the root if none of this level is.
+    counted: &'static Node,
     /// Nowhere, inside a scope that found no room: nothing is recorded here, and no stage has states.
     parent: Option<NodeId>,
 }
@@ -50,7 +55,8 @@ impl Cursor {
         Cursor {
             ahead: trie.node(root.first_child()),
             last: root,
-            visited: 0,
+            passed: 0,
+            counted: root,
             parent: Some(NodeId::ROOT),
         }
     }
@@ -61,24 +67,44 @@ impl Cursor {
         Cursor {
             ahead: trie.node(first),
             last: trie.node(NodeId::ROOT),
-            visited: self.visited,
+            passed: self.passed,
+            counted: trie.node(NodeId::ROOT),
             parent: node,
         }
     }
 
     /// The traversal comes back from the scope that it was in.
     pub(crate) fn come_back(&mut self, inner: &Cursor) {
-        self.visited = inner.visited;
+        self.passed = inner.passed;
     }
 
-    /// How many points this turn has visited.
-    pub(crate) fn visited(&self) -> usize {
-        self.visited
-    }
-
+    /// The turn comes past the entrance.
     #[inline(always)]
-    pub(crate) fn count_visit(&mut self) {
-        self.visited += 1;
+    pub(crate) fn pass_entrance(&mut self) {
+        self.passed += 1;
+    }
+
+    /// How many points this turn has come past, at least. Those of a scope that it has left count as far as they were counted
+    /// in it: a stage with nothing to do has no time for that.
+    pub(crate) fn passed(&mut self, trie: &Trie) -> usize {
+        let mut at = match self.counted.number() {
+            NodeId::ROOT => self.scope(trie).map_or(NodeId::ROOT, Node::first_child),
+            _ => self.counted.next(),
+        };
+        let mut stages = 0;
+        while at != NodeId::ROOT {
+            let node = trie.node(at);
+            if node.set() != SetId::ENTRANCE {
+                stages += 1;
+            }
+            if at == self.last() {
+                self.passed += stages;
+                break;
+            }
+            at = node.next();
+        }
+        self.counted = self.last;
+        self.passed
     }
 
     pub(crate) fn is_below_the_same(&self, other: &Cursor) -> bool {
@@ -103,7 +129,6 @@ impl Cursor {
         if is_quiet {
             // SAFETY: R1: a link has led to it, since the root is at no point.
             unsafe { self.go_to::<A>(self.ahead) };
-            self.count_visit();
         }
         is_quiet
     }
@@ -209,8 +234,14 @@ impl Cursor {
         known.map(|(node, _)| trie.node(node))
     }
 
+    /// Whether it is behind a child that no other is known to follow.
+    #[inline(always)]
+    pub(crate) fn is_at_end(&self) -> bool {
+        !self.last.has_next() && self.last() != NodeId::ROOT
+    }
+
     /// The traversal leaves this node; counts what it did not visit.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn leave(&self, trie: &Trie) {
         let Some(parent) = self.scope(trie) else {
             return;

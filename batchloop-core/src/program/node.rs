@@ -8,7 +8,7 @@ use crate::{
     },
     program::{
         point::{ProgramPoint, Site},
-        shape::{Projection, Shape, ShapeCell},
+        shape::{Kind, Projection, Shape, ShapeCell},
     },
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Node {
     point: PointCell,
     /// The top word of a stage's active set. Null for the root and for scopes.
     top: AtomicPtr<Word>,
+    /// What the shape of the stage leads to, as a traversal has found. Null before.
+    kind: AtomicPtr<Kind>,
     pub(super) iteration: AtomicU32,
     next: LinkCell,
     /// Its own.
@@ -40,6 +42,16 @@ pub(crate) struct Node {
     pub(super) workload: AtomicU16,
     /// Room for a field of some shape, which has nothing to do with this node.
     pub(super) projection: Projection,
+}
+
+/// How a traversal reads what other traversals have published.
+#[inline(always)]
+fn published<A: Access>() -> Ordering {
+    // ORDERING: Acquire. On a `Local` machine there is one driver, so the thread has written it itself.
+    match A::SHARED {
+        true => Ordering::Acquire,
+        false => Ordering::Relaxed,
+    }
 }
 
 /// Holds the point of a node, and whether the node is a stage's: no point, when all its bytes are zero.
@@ -133,6 +145,25 @@ impl Node {
         unsafe { top.as_ref() }.is_none_or(|top| A::load(top) == 0)
     }
 
+    /// What a stage is bound to, if it is known to lead to this kind: its set and its shape.
+    #[inline(always)]
+    pub(crate) fn bound_to<A: Access>(&self, kind: &'static Kind) -> Option<(SetId, Shape)> {
+        // ORDERING: the partner is the Release store in `remember`, which comes after the shape was seen.
+        if !core::ptr::eq(self.kind.load(published::<A>()), kind) {
+            return None;
+        }
+        let shape = self.shape.load(Ordering::Relaxed)?;
+        Some((self.set.load(Ordering::Relaxed), shape))
+    }
+
+    /// A traversal has found that the shape of the stage leads to this kind.
+    #[inline]
+    pub(crate) fn remember(&self, kind: &'static Kind) {
+        // ORDERING: Release; the partner is the Acquire load in `bound_to`.
+        let kind = core::ptr::from_ref(kind).cast_mut();
+        self.kind.store(kind, Ordering::Release);
+    }
+
     /// Its own number.
     #[inline]
     pub(crate) fn number(&self) -> NodeId {
@@ -165,13 +196,8 @@ impl Node {
     /// R1: the node is linked in.
     #[inline(always)]
     pub(super) unsafe fn ahead<A: Access>(&self) -> &'static Node {
-        // ORDERING: Acquire; the partner is the Release store in `lead_to`. On a `Local` machine there is one driver, so
-        // the thread that traverses has linked in all nodes itself.
-        let order = match A::SHARED {
-            true => Ordering::Acquire,
-            false => Ordering::Relaxed,
-        };
-        let ahead = self.ahead.load(order);
+        // ORDERING: the partner is the Release store in `lead_to`.
+        let ahead = self.ahead.load(published::<A>());
         // SAFETY: R1: it was made from a `&'static Node` in `lead_to`, before a link led to this node.
         unsafe { &*ahead }
     }
@@ -203,8 +229,14 @@ impl Node {
         self.link().node
     }
 
+    /// Whether a sibling is visited after it, as far as is known.
+    #[inline(always)]
+    pub(super) fn has_next(&self) -> bool {
+        // ORDERING: Relaxed; nothing is read through it.
+        self.next.load(Ordering::Relaxed).node != NodeId::ROOT
+    }
+
     /// A traversal has come to the end of the children.
-    #[inline]
     pub(super) fn complete(&self) {
         // ORDERING: Relaxed; the mark only sorts what is counted.
         if self.complete.load(Ordering::Relaxed) == 0 {

@@ -221,11 +221,8 @@ impl Trie {
     }
 
     /// A turn has come to its end without a fault.
-    #[inline]
     pub(crate) fn explored(&self) {
-        if !self.is_explored() {
-            self.growth.explored.store(1, Ordering::Relaxed);
-        }
+        self.growth.explored.store(1, Ordering::Relaxed);
     }
 
     /// Counts nodes that a traversal has left out.

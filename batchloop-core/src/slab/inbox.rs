@@ -20,10 +20,9 @@ impl RawMachine {
     /// Wakes those in the inbox. Answers whether there were any.
     #[inline]
     pub(crate) fn route_inbox<A: Access>(&self) -> bool {
-        let any = !self.inbox().is_empty();
+        let any = self.inbox_top.get() != 0;
         if any {
             self.route_some::<A>();
-            self.counters.ring_for_own();
         }
         any
     }
@@ -33,6 +32,7 @@ impl RawMachine {
         // Quietly: a bell that panics would lose the bits that are in hand.
         self.inbox()
             .drain(|slot| self.wake_tenant_quietly::<A>(slot));
+        self.counters.ring_for_own();
     }
 
     /// Wakes whoever lives in the slot, if somebody does: for task wakers.

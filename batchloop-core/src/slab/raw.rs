@@ -146,6 +146,10 @@ pub(crate) struct RawMachine {
     pub(crate) geometry: Geometry,
     pub(crate) payloads: Payloads,
     pub(crate) capacity: Capacity,
+    /// The top word of the entrance's set.
+    pub(crate) entrance_top: &'static Word,
+    /// The top word of the inbox.
+    pub(crate) inbox_top: &'static Word,
     pub(crate) counters: Counters,
     pub(crate) scratch: &'static [Index],
     pub(crate) trie: Trie,

@@ -76,22 +76,37 @@ impl<'t, A: Access> Context<'t, A> {
         unsafe { Batch::of(raw) }
     }
 
+    /// Other batches leave room for the points that are still to come. Where there are none, there is room enough.
+    fn count_passed(&mut self) {
+        let run = self.run;
+        if !run.scratch.is_unused() {
+            run.passed.set(self.cursor.passed(&run.raw.trie));
+        }
+    }
+
     /// A stage that has something to do, or does not come where it is expected. Compiled once for all types.
     #[inline(never)]
     fn stage_some(
         &mut self,
         point: &'static ProgramPoint,
         batch: &mut RawBatch<'t, A>,
-        kind: &Kind,
+        kind: &'static Kind,
     ) {
         let run = self.run;
         let Some(node) = self.visit(Site::stage(point), Visited::Stage) else {
             return batch.clear();
         };
-        self.cursor.count_visit();
-        run.visited.set(self.cursor.visited());
-        if batch.is_empty() && run.is_quiet(node, point) {
-            return;
+        self.count_passed();
+        if batch.is_empty() {
+            if run.is_quiet(node, point) {
+                return;
+            }
+            if batch.shape().is_none()
+                && let Some((set, bound)) = node.bound_to::<A>(kind)
+            {
+                let segment = run.gather_waiting(set, point);
+                return batch.put(segment.shaped(Some(bound)));
+            }
         }
         let trie = &run.raw.trie;
         let shape = batch.shape();
@@ -111,6 +126,7 @@ impl<'t, A: Access> Context<'t, A> {
             self.report_mismatch(point, bound, shape, kind);
             return batch.clear();
         }
+        node.remember(kind);
         let segment = run.gather(set, point, batch.take());
         batch.put(segment.shaped(Some(bound)));
     }
@@ -149,9 +165,9 @@ impl<'t, A: Access> Context<'t, A> {
 
     /// The states at the entrance that may have been woken.
     #[inline(never)]
-    pub(super) fn take_arrivals(&self) -> RawBatch<'t, A> {
+    pub(super) fn take_arrivals(&mut self) -> RawBatch<'t, A> {
+        self.count_passed();
         let run = self.run;
-        run.visited.set(self.cursor.visited());
         let segment = run.gather_entrance().shaped(Some(Shape::WHOLE));
         RawBatch::new(run, run.as_far_as_needed(segment))
     }

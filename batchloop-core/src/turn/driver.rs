@@ -110,12 +110,18 @@ impl<T, A: Access> Driver<T, A> {
             machine: self.machine,
         };
         entry(&mut turn);
-        turn.context.cursor.leave(&raw.trie);
+        let cursor = turn.context.cursor;
+        let is_as_ever = raw.trie.is_explored() && cursor.is_at_end();
+        if !is_as_ever {
+            cursor.leave(&raw.trie);
+        }
         self.stopped = run.stop.get();
         if let Some(fault) = run.fault() {
             return Err(fault);
         }
-        raw.trie.explored();
+        if !is_as_ever {
+            raw.trie.explored();
+        }
         if self.watch.finish(run.backlog.get()) {
             Ok(Progress::More)
         } else {
@@ -220,7 +226,7 @@ impl<'t, T, A: Access> Turn<'t, T, A> {
     #[must_use = "a batch that is dropped goes back to its point, active"]
     #[inline(always)]
     pub fn arrivals(&mut self) -> Batch<'t, T, A> {
-        self.context.cursor.count_visit();
+        self.context.cursor.pass_entrance();
         let run = self.context.run;
         if run.has_no_arrivals() {
             return Batch::empty(run);

@@ -70,10 +70,10 @@ impl<'t, A: Access> RawBatch<'t, A> {
         core::mem::replace(&mut self.segment, Segment::EMPTY)
     }
 
-    /// Puts other states in.
+    /// Puts states into one that is empty.
     #[inline(always)]
     pub(super) fn put(&mut self, segment: Segment) {
-        self.clear();
+        debug_assert!(self.is_empty());
         self.segment = segment;
     }
 

@@ -33,8 +33,8 @@ pub(super) struct Run<A> {
     pub(crate) raw: &'static RawMachine,
     serves: Workloads,
     pub(crate) scratch: Scratch,
-    /// Points that this turn has visited, as known at the last one where it found something to do.
-    pub(super) visited: Cell<usize>,
+    /// Points that this turn has come past, at least.
+    pub(super) passed: Cell<usize>,
     pub(super) backlog: Cell<bool>,
     pub(super) stop: Cell<bool>,
     fault: OnceCell<Fault>,
@@ -53,7 +53,7 @@ impl<A: Access> Run<A> {
             raw,
             serves,
             scratch: Scratch::new(scratch),
-            visited: Cell::new(0),
+            passed: Cell::new(0),
             backlog: Cell::new(false),
             stop: Cell::new(false),
             fault: OnceCell::new(),
@@ -97,15 +97,19 @@ impl<A: Access> Run<A> {
         self.fault.get().copied()
     }
 
-    /// Points that this turn has still to visit, at most.
-    fn unvisited(&self) -> usize {
-        (self.raw.capacity.points + 1).saturating_sub(self.visited.get())
+    /// Points that this turn has still to come to, at most.
+    fn still_to_come(&self) -> usize {
+        (self.raw.capacity.points + 1).saturating_sub(self.passed.get())
     }
 
     /// How many waiting states a stage may take.
     fn room(&self) -> usize {
+        if self.scratch.is_unused() {
+            // There are two batches and an index for each point, so half of what is to spare is a batch at least.
+            return self.raw.capacity.batch;
+        }
         let free = self.scratch.free();
-        let spare = free.saturating_sub(self.unvisited());
+        let spare = free.saturating_sub(self.still_to_come());
         (spare / 2).max(1).min(self.raw.capacity.batch).min(free)
     }
 
@@ -156,7 +160,7 @@ impl<A: Access> Run<A> {
 
     /// A segment above all others, if there is room for `len` indices beside what other points need.
     pub(super) fn extend(&self, len: usize) -> Option<Segment> {
-        if self.scratch.free().saturating_sub(self.unvisited()) < len {
+        if self.scratch.free().saturating_sub(self.still_to_come()) < len {
             return None;
         }
         self.scratch.extend(len)
@@ -181,8 +185,7 @@ impl<A: Access> Run<A> {
     #[inline]
     pub(super) fn gather(&self, set: SetId, point: &ProgramPoint, arrivals: Segment) -> Segment {
         if arrivals.is_empty() {
-            // A point that is not served is quiet.
-            return self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get));
+            return self.gather_waiting(set, point);
         }
         let limited = point.at_most().is_some() || !self.serves.contains(point.workload());
         if limited {
@@ -190,6 +193,12 @@ impl<A: Access> Run<A> {
         } else {
             self.gather_with(set, arrivals)
         }
+    }
+
+    /// As `gather`, where nothing arrives. A point that is not served is quiet.
+    #[inline(always)]
+    pub(super) fn gather_waiting(&self, set: SetId, point: &ProgramPoint) -> Segment {
+        self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get))
     }
 
     /// As `gather`, for a point with small batches, or one that is not served: the arrivals join those who wait, so
@@ -222,7 +231,7 @@ impl<A: Access> Run<A> {
     /// Whether nothing is active at the entrance, and a batch from there need not know what it works on.
     #[inline(always)]
     pub(super) fn has_no_arrivals(&self) -> bool {
-        self.raw.active_set::<A>(SetId::ENTRANCE).is_empty() && self.raw.trie.is_explored()
+        A::load(self.raw.entrance_top) == 0 && self.raw.trie.is_explored()
     }
 
     /// Takes those at the entrance that may have been woken.

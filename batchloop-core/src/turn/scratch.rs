@@ -164,6 +164,12 @@ impl Scratch {
         }
     }
 
+    /// Whether there are no segments.
+    #[inline(always)]
+    pub(super) fn is_unused(&self) -> bool {
+        self.top.get() == 0
+    }
+
     pub(super) fn free(&self) -> usize {
         self.cells.len() - self.top.get()
     }

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use batchloop_core::{
-    Admits, Capacity, Driver, Machine, Me, Progress, Step, Turn, Waker, point, storage,
+    Admits, Capacity, Driver, Machine, Me, Progress, Step, Turn, Waker, Watch, point, storage,
 };
 
 use crate::{clock::Clock, print_each, states::State};
@@ -46,8 +46,8 @@ fn sixteen<A: Admits<State>>(cx: &mut Turn<'_, State, A>) {
 
 type Entry<A> = fn(&mut Turn<'_, State, A>);
 
-fn turn<A: Admits<State>>(driver: &mut Driver<State, A>, entry: Entry<A>) -> Progress {
-    black_box(driver.turn(entry)).unwrap_or(Progress::More)
+fn turn<A: Admits<State>>(driver: &mut Driver<State, A>, entry: Entry<A>) -> bool {
+    black_box(matches!(driver.turn(entry), Ok(Progress::More)))
 }
 
 #[inline(never)]
@@ -73,7 +73,7 @@ fn turns<A: Admits<State>>(
     let (Ok(mut driver), Some(waker)) = (machine.driver(), waker) else {
         return 0;
     };
-    while turn(&mut driver, entry) == Progress::More {}
+    while turn(&mut driver, entry) {}
     let cost = clock.each_hundredths(|| {
         turn(&mut driver, entry);
     });
@@ -89,8 +89,7 @@ fn turns<A: Admits<State>>(
 }
 
 /// What the check takes before a driver sleeps: with interrupts held back.
-fn look(clock: &Clock, driver: &Driver<State>) {
-    let watch = driver.watch();
+fn look(clock: &Clock, watch: Watch) {
     let held = || critical_section::with(|_| black_box(()));
     let looked = || critical_section::with(|_| black_box(black_box(&watch).is_due()));
     let beside = clock.each_hundredths(held);
@@ -113,7 +112,8 @@ pub(crate) fn measure(clock: &Clock) {
     print_each("local_quiet_stage", of_sixteen.saturating_sub(of_eight) / 8);
     let names = ["shared_16_points_quiet", "shared_16_points_woken"];
     turns(clock, names, shared, sixteen);
-    if let Ok(driver) = local.driver() {
-        look(clock, &driver);
+    if let Ok(mut driver) = local.driver() {
+        while turn(&mut driver, sixteen) {}
+        look(clock, driver.watch());
     }
 }

@@ -10,7 +10,8 @@ use crate::Board;
 ///
 /// Between the last look at the counter and the wait, interrupts are held back. One that comes there stays pending, and
 /// the wait ends at once, since it ends for a pending interrupt whether or not it may be taken. The handler runs, and
-/// counts its change, when they are let through again. So no change falls between the look and the sleep.
+/// counts its change, when they are let through again. So no change falls between the look and the sleep, and none has a bell
+/// to ring: the driver announces nothing, and interrupts are held back for one comparison.
 #[derive(Debug)]
 pub struct Sleep<B>(PhantomData<B>);
 
@@ -23,8 +24,7 @@ impl<B: Board> Sleep<B> {
     /// The sleep of several drivers that one loop runs: unless another turn of one of them is due.
     pub fn of_all<const N: usize>(watches: [Watch; N]) {
         critical_section::with(|_| {
-            let announced = watches.map(|watch| watch.announce());
-            if announced.iter().all(Option::is_some) {
+            if !watches.iter().any(Watch::is_due) {
                 B::wait();
             }
         });
@@ -40,7 +40,11 @@ impl<B: Board> Default for Sleep<B> {
 impl<B: Board> Idle for Sleep<B> {
     fn idle(&mut self, watch: &Watch, progress: Progress) {
         if progress == Progress::Quiet {
-            critical_section::with(|_| watch.sleep(B::wait));
+            critical_section::with(|_| {
+                if !watch.is_due() {
+                    B::wait();
+                }
+            });
         }
     }
 }
