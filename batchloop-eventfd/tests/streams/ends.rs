@@ -10,7 +10,7 @@ use batchloop_core::Events;
 use batchloop_eventfd::Received;
 use rustix::net::{SendFlags, send, sockopt::set_socket_linger};
 
-use crate::place::{Backend, Place, rounds, run_until};
+use crate::place::{Backend, Place, each_way, rounds, run_until};
 
 fn reset(peer: TcpStream) {
     set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
@@ -21,10 +21,12 @@ fn reset(peer: TcpStream) {
 #[test]
 fn a_reset_is_told_though_nothing_is_received() {
     for backend in Backend::all() {
-        for (bytes, ends) in [(1, false), (100_000, false), (0, true), (1, true)] {
-            let what = format!("{backend:?}, {bytes} bytes, end: {ends}");
+        let cases = [(1, false), (100_000, false), (0, true), (1, true)];
+        let cases = cases.map(|(bytes, ends)| [(bytes, ends, false), (bytes, ends, true)]);
+        for (bytes, ends, has_talked) in cases.into_iter().flatten() {
+            let what = format!("{backend:?}, {bytes} bytes, end: {ends}, talked: {has_talked}");
             let mut place = Place::new(backend);
-            let (state, mut peer) = place.connected();
+            let (state, mut peer) = place.connection(has_talked);
             place.look(state, |state| state.is_idle = bytes > 0);
             peer.write_all(&vec![7; bytes]).unwrap();
             if ends {
@@ -75,9 +77,9 @@ fn a_reset_is_told_though_nothing_is_received() {
 /// What comes is told each time, though what came before is still there.
 #[test]
 fn arrivals_and_the_end_are_told_to_a_state_that_takes_nothing() {
-    for backend in Backend::all() {
+    for (backend, has_talked) in each_way(Backend::all()) {
         let mut place = Place::new(backend);
-        let (state, mut peer) = place.connected();
+        let (state, mut peer) = place.connection(has_talked);
         place.look(state, |state| state.is_idle = true);
         for _ in 0..5 {
             rounds(&mut [&mut place]);
@@ -105,10 +107,10 @@ fn arrivals_and_the_end_are_told_to_a_state_that_takes_nothing() {
 /// A receive stops at the mark, as if there were no more.
 #[test]
 fn bytes_behind_urgent_data_are_received() {
-    for backend in Backend::all() {
+    for (backend, has_talked) in each_way(Backend::all()) {
         for marks in [1, 3] {
             let mut place = Place::new(backend);
-            let (state, mut peer) = place.connected();
+            let (state, mut peer) = place.connection(has_talked);
             // So that all of it is told at once.
             let mut expected = Vec::new();
             for _ in 0..marks {
@@ -130,10 +132,10 @@ fn bytes_behind_urgent_data_are_received() {
 /// More than a buffer of a ring, and the socket is known to be empty afterwards.
 #[test]
 fn nothing_means_that_the_socket_is_empty() {
-    for backend in Backend::all() {
-        for bytes in [8191, 8192, 8193, 20_000] {
+    for (backend, has_talked) in each_way(Backend::all()) {
+        for bytes in [4096, 4097, 8191, 8192, 8193, 20_000] {
             let mut place = Place::new(backend);
-            let (state, mut peer) = place.connected();
+            let (state, mut peer) = place.connection(has_talked);
             place.look(state, |state| state.is_idle = true);
             rounds(&mut [&mut place]);
             peer.write_all(&vec![7; bytes]).unwrap();
@@ -149,6 +151,34 @@ fn nothing_means_that_the_socket_is_empty() {
                 received
             });
             assert_eq!(received, bytes, "{backend:?}");
+        }
+    }
+}
+
+/// All of it may be there when a receive begins, or while it waits.
+#[test]
+fn last_bytes_and_what_is_behind_them_are_told_together() {
+    for (backend, has_talked) in each_way(Backend::all()) {
+        for (is_reset, waits) in [(false, false), (false, true), (true, false), (true, true)] {
+            let what = format!("{backend:?}, talked: {has_talked}, reset: {is_reset}, {waits}");
+            let mut place = Place::new(backend);
+            let (state, mut peer) = place.connection(has_talked);
+            if waits {
+                rounds(&mut [&mut place]);
+            }
+            peer.write_all(b"last").unwrap();
+            match is_reset {
+                true => reset(peer),
+                false => drop(peer),
+            }
+            run_until(&mut [&mut place], &what, |places| {
+                places[0].look(state, |state| state.ended.is_some())
+            });
+            place.look(state, |state| {
+                let ended = state.ended.take().unwrap();
+                assert_eq!(ended.is_err(), is_reset, "{what}: {ended:?}");
+                assert!(is_reset || state.received == b"last", "{what}");
+            });
         }
     }
 }

@@ -12,17 +12,17 @@ use batchloop_core::{Capacity, Events, Machine, Step, point};
 use batchloop_eventfd::Received;
 
 use crate::place::{
-    Backend, PATIENCE, Place, State, entry, numbers, pair, pairs, rounds, run_until,
+    Backend, PATIENCE, Place, State, each_way, entry, numbers, pair, pairs, rounds, run_until,
 };
 
 /// What one state has received and not taken, and sent and not got rid of, is the next one's.
 #[test]
 fn bytes_of_both_directions_go_along_in_order() {
-    for [from, to] in pairs() {
+    for ([from, to], has_talked) in each_way(pairs()) {
         for removes in [false, true] {
             let what = format!("{from:?} to {to:?}, removes: {removes}");
             let (mut first, mut second) = (Place::new(from), Place::new(to));
-            let (old, mut peer) = first.connected();
+            let (old, mut peer) = first.connection(has_talked);
             first.look(old, |state| state.is_idle = true);
             peer.write_all(b"abcdef").unwrap();
             run_until(&mut [&mut first], &what, |places| {
@@ -84,10 +84,10 @@ fn bytes_of_both_directions_go_along_in_order() {
 /// The old state has heard of it already, and the new one waits.
 #[test]
 fn what_is_ready_is_told_to_the_new_state() {
-    for [from, to] in pairs() {
+    for ([from, to], has_talked) in each_way(pairs()) {
         let what = format!("{from:?} to {to:?}");
         let (mut first, mut second) = (Place::new(from), Place::new(to));
-        let (old, mut peer) = first.connected();
+        let (old, mut peer) = first.connection(has_talked);
         first.look(old, |state| state.is_idle = true);
         peer.write_all(b"hello").unwrap();
         run_until(&mut [&mut first], &what, |places| {
@@ -119,11 +119,11 @@ fn what_is_ready_is_told_to_the_new_state() {
 
 #[test]
 fn machines_of_one_multiplexer_and_states_of_one_machine() {
-    for backend in Backend::all() {
+    for (backend, has_talked) in each_way(Backend::all()) {
         let mut place = Place::new(backend);
         let other: Machine<State> = Machine::heap(Capacity::slots(2));
         let registry = place.multiplexer.add(other).unwrap();
-        let (first, mut peer) = place.connected();
+        let (first, mut peer) = place.connection(has_talked);
         let second = place.state();
         rounds(&mut [&mut place]);
         for (round, state) in [second, first, first, second].into_iter().enumerate() {
@@ -181,7 +181,7 @@ fn several_moves_at_once() {
         for removes in [false, true] {
             let what = format!("{ways:?}, removes: {removes}");
             let mut places = [last, last, Backend::Epoll].map(Place::new);
-            let (old, mut peer) = places[0].connected();
+            let (old, mut peer) = places[0].connection(true);
             rounds(&mut places.each_mut()[..]);
             let mut stream = places[0].take(old);
             peer.write_all(b"abc").unwrap();
@@ -230,9 +230,9 @@ fn several_moves_at_once() {
 
 #[test]
 fn a_stream_that_was_removed_is_silent_and_may_be_dropped() {
-    for backend in Backend::all() {
+    for (backend, has_talked) in each_way(Backend::all()) {
         let mut place = Place::new(backend);
-        let (state, mut peer) = place.connected();
+        let (state, mut peer) = place.connection(has_talked);
         rounds(&mut [&mut place]);
         let mut stream = place.take(state);
         assert_eq!(stream.send(b"farewell").unwrap(), 8);
@@ -250,6 +250,9 @@ fn a_stream_that_was_removed_is_silent_and_may_be_dropped() {
         assert_eq!(stream.receive(&mut [0; 9]).unwrap(), Received::Nothing);
         peer.write_all(b"for another").unwrap();
         let mut socket = TcpStream::from(stream.as_fd().try_clone_to_owned().unwrap());
+        // What was written may be under way.
+        socket.set_nonblocking(false).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut room = [0; 99];
         assert_eq!(socket.read(&mut room).unwrap(), 11, "{backend:?}");
         drop((stream, socket));
@@ -261,9 +264,9 @@ fn a_stream_that_was_removed_is_silent_and_may_be_dropped() {
 
 #[test]
 fn what_cannot_be_is_an_error_and_changes_nothing() {
-    for backend in Backend::all() {
+    for (backend, has_talked) in each_way(Backend::all()) {
         let mut place = Place::new(backend);
-        let (state, mut peer) = place.connected();
+        let (state, mut peer) = place.connection(has_talked);
         let stream = place.take(state);
         let add = place.registry.add(&stream, state.token());
         assert_eq!(add.unwrap_err().kind(), io::ErrorKind::AlreadyExists);

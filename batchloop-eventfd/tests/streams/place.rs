@@ -1,7 +1,8 @@
 //! A machine whose states have streams, on either backend.
 
 use std::{
-    env, io,
+    env,
+    io::{self, Write},
     net::{TcpListener, TcpStream},
     time::{Duration, Instant},
 };
@@ -97,6 +98,12 @@ pub(crate) fn pairs() -> Vec<[Backend; 2]> {
     pairs.collect()
 }
 
+/// Each without and with messages before.
+pub(crate) fn each_way<T: Copy>(all: Vec<T>) -> impl Iterator<Item = (T, bool)> {
+    all.into_iter()
+        .flat_map(|one| [false, true].map(|has_talked| (one, has_talked)))
+}
+
 impl Place {
     pub(crate) fn new(backend: Backend) -> Self {
         let machine = Machine::heap(Capacity::slots(10));
@@ -119,6 +126,25 @@ impl Place {
         let state = self.state();
         self.registry.attach(&mut stream, state.token()).unwrap();
         self.look(state, |state| state.stream = Some(stream));
+        (state, peer)
+    }
+
+    /// As `connected`, or when some messages have come already: then a ring receives in another way.
+    pub(crate) fn connection(&mut self, has_talked: bool) -> (Handle<State>, TcpStream) {
+        let (state, mut peer) = self.connected();
+        if has_talked {
+            for said in 1..=3 {
+                peer.write_all(b"x").unwrap();
+                run_until(&mut [self], "it hears", |places| {
+                    places[0].look(state, |state| state.received.len()) == said
+                });
+            }
+            rounds(&mut [self]);
+        }
+        self.look(state, |state| {
+            state.received.clear();
+            state.seen = None;
+        });
         (state, peer)
     }
 
