@@ -25,8 +25,8 @@
 //! * `attached`: a stream's end of a connection;
 //! * `connections`: all connections of a ring, behind a lock, and what each of them has to say;
 //! * `connection`: the state machine of one, which knows no ring: what it plans, what it makes of completions;
-//! * `successor`, `name`, `buffers`: what a connection is told when another ring lets go of it, what it is called, where its
-//!   bytes lie;
+//! * `operation`, `successor`, `name`, `buffers`: what the kernel is asked to do, what a connection is told when another
+//!   ring lets go of it, what it is called, where its bytes lie;
 //! * `operations`: the kernel's queues; `multishot`: what this kernel can do.
 //!
 //! The ring itself, in this file, is the thread's side of it.
@@ -53,6 +53,7 @@ mod connection;
 mod connections;
 mod multishot;
 mod name;
+mod operation;
 mod operations;
 mod past;
 mod successor;

@@ -12,8 +12,9 @@ use rustix::io::Errno;
 
 use super::{
     buffers::Buffers,
-    connection::{Arrival, Connection, Operation, SendMode},
+    connection::{Arrival, Connection},
     name::Name,
+    operation::{Operation, SendMode},
     successor::{Directions, Inherit, Successor},
 };
 use crate::ground::{bell::OneRing, event_fd::EventFd, gone::gone, mark::Mark};

@@ -19,8 +19,8 @@ use rustix::{
 
 use super::{
     buffers::{self, Buffers},
-    connection::{Operation, SendMode, Watched},
     name::Name,
+    operation::{Operation, SendMode, Watched},
 };
 use crate::ground::wait::Wait;
 

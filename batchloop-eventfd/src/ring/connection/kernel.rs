@@ -5,8 +5,11 @@ use std::mem;
 use batchloop_core::Events;
 use rustix::io::Errno;
 
-use super::{Arrival, Connection, End, InFlight, Operation, Owner, SendMode, Watched};
-use crate::ring::buffers::{self, Buffers};
+use super::{Arrival, Connection, End, InFlight, Owner};
+use crate::ring::{
+    buffers::{self, Buffers},
+    operation::{Operation, SendMode, Watched},
+};
 
 /// How much memory an idle connection keeps for its next message, in each of its two buffers for sending.
 const IDLE: usize = 1024;
