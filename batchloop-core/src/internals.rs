@@ -77,7 +77,7 @@
 //! # Sleeping
 //!
 //! A wake that sets the first bit of an empty set counts a change; so does
-//! [`ChangeCounter::ring`](crate::ChangeCounter::ring) for work that has no state yet. A driver sleeps only while
+//! [`ChangeCounter::ring`](crate::sleep::ChangeCounter::ring) for work that has no state yet. A driver sleeps only while
 //! nothing was counted since its snapshot:
 //!
 //! ```text
@@ -108,12 +108,12 @@
 //! of the visits. The cursor of a scope expects the node after the one that it visited last, and compares a pointer and a
 //! number; in a deterministic program that is all. A node that is not there yet is linked in where it is found, so a
 //! stage may be first visited in any turn. A node that the recorded order has before the present place is a
-//! [`Diverged`](crate::Diverged); `program/trie.rs` says what counts as recorded. Points are looked up by identity and never by
+//! [`Diverged`](crate::program::Diverged); `program/trie.rs` says what counts as recorded. Points are looked up by identity and never by
 //! count, so a traversal that diverges names a fault and cannot move a state to a wrong point.
 //!
 //! A stage has its active set from its first visit, so that a limit that is too low is found in the first turn. When the
 //! first batch arrives, it is bound to that batch's *shape*: the path of fields from the machine's state to what the batch
-//! works on. Batches of another shape are a [`Mismatch`](crate::Mismatch). So the code below a stage sees values of one
+//! works on. Batches of another shape are a [`Mismatch`](crate::program::Mismatch). So the code below a stage sees values of one
 //! type at one offset.
 //!
 //! # Rules

@@ -89,7 +89,7 @@
 //!
 //! * **A wake may be spurious.** The code behind a stage must look at its state, not assume why it was called.
 //! * **The way must be the same in each turn.** The entry point visits the same points in the same order, even if they
-//!   have nothing to do. Another order is found and named ([`Diverged`]), and moves no state to a wrong place. A stage
+//!   have nothing to do. Another order is found and named ([`Fault::Diverged`]), and moves no state to a wrong place. A stage
 //!   inside an `if` is a stage whose states wait while the `if` is false; it may be first visited in any turn.
 //! * **A closure that takes long holds up its driver.** There is no preemption. Blocking calls belong elsewhere.
 //! * **Latency is soft.** A state that is woken behind the function's current place waits for the next turn.
@@ -101,31 +101,31 @@
 //!   ([`Waker`]) and ring its counter, no more. A [`Shared`] machine has no such limit and costs atomic instructions.
 //! * **A handle belongs to one machine.** On another machine of the same type it names some other state. That is wrong,
 //!   but not unsound.
-//! * **Versions are finite.** 56 bits on 64-bit targets, 24 on 32-bit ones; [`Wrap`] says what happens at the end.
+//! * **Versions are finite.** 56 bits on 64-bit targets, 24 on 32-bit ones; [`Wrap`](slab::Wrap) says what happens at the end.
 //!
-//! # The types
+//! # The layers
 //!
-//! | type | what it is |
-//! |---|---|
-//! | [`Machine`], [`Reservation`] | states of one type, and all that belongs to them |
-//! | [`Local`], [`Shared`] | one thread, or any number |
-//! | [`storage!`], [`Storage`], [`Machine::heap`] | where the memory comes from: a `static`, or (feature `alloc`) the heap |
-//! | [`Capacity`], [`Footprint`], [`Wrap`] | the limits, and what they cost |
-//! | [`Handle`], [`Token`], [`Version`] | references that know when they are stale |
-//! | [`Timers`], [`Timer`] | deadlines of states |
-//! | [`Workload`], [`Workloads`] | kinds of work, for threads that are specialised |
-//! | [`Driver`], [`Turn`], [`Context`], [`Position`] | runs of the entry point |
-//! | [`ProgramPoint`] | a place in the program |
-//! | [`Batch`], [`Step`], [`Me`], [`Field`] | what a stage took, and what becomes of it |
-//! | [`Hook`], [`Reaction`], [`Waker`], [`Events`] | pushing states forward |
-//! | [`Completion`], [`Abandoned`], [`Delivery`] | the result of what a state does for another one |
-//! | [`ChangeCounter`], [`Bell`], [`Idle`], [`Backoff`], [`Progress`] | when a driver may sleep |
-//! | [`NoTasks`] | futures inside states ([`Me::poll`]) |
-//! | [`Lineage`] | the state that started a state |
-//! | [`inspect`] | every live state, printed or as data |
-//! | [`Fault`], [`Full`], [`Stale`], [`SignalError`], [`Busy`] | what can go wrong |
+//! The library lies in layers, each of which knows only those below it. From the top:
 //!
-//! [`internals`] explains the inside.
+//! * [`inspect`]: every live state, as data or printed ([`Machine::dump`]). It reads, and changes nothing. Beside it stand
+//!   deadlines of states ([`Timers`]), a client of the machine.
+//! * [`turn`]: one run of the entry point. A [`Driver`] has [`Turn`]s; a [`Context`] knows where the turn is; a [`Batch`] is
+//!   what a stage took, and a [`Step`] what becomes of each state.
+//! * [`machine`]: the typed face. A [`Machine`] is states of one type, in memory that comes from [`storage!`] or
+//!   [`Machine::heap`] and is as large as a [`Capacity`] says.
+//! * [`signal`]: how a state is reached from outside its closure. [`Me`] makes [`Hook`]s, [`Waker`]s and [`Completion`]s, and
+//!   polls futures.
+//! * [`slab`]: the life of a slot, whatever its state is: its tenant, its owner, its lock. A [`Handle`] names a tenant,
+//!   [`Events`] are what was posted to it.
+//! * [`sleep`]: how a driver knows that nothing has happened: it looks at a [`Watch`] before it sleeps, and a [`Bell`] ends
+//!   its sleep.
+//! * [`program`]: what the programmer wrote ([`point!`], [`field!`], [`Workload`]), the way that turns take through it, and
+//!   what is wrong with it ([`Fault`]).
+//! * Below all of them are words, and sets of slots as bits of words. A machine is [`Local`] or [`Shared`] by how its words
+//!   are changed.
+//!
+//! What most programs name is here, in the root. What few name is in the module of its layer. [`internals`] explains how it
+//! works inside.
 #![no_std]
 
 #[cfg(any(test, loom))]
@@ -136,15 +136,14 @@ extern crate std;
 pub mod __private {
     pub extern crate core;
 
+    #[cfg(any(not(loom), test))]
+    pub use crate::machine::claim::Claim;
     #[cfg(not(loom))]
-    pub use crate::machine::{
-        claim::Claim,
-        storage::{Memory, words},
-    };
+    pub use crate::machine::storage::{Memory, words};
     pub use crate::program::field::FieldAt;
 }
 
-/// `Debug` for types whose contents are nobody's business.
+/// Opaque `Debug`: prints only the type's name.
 macro_rules! opaque_debug {
     ($($name:ident $(<$($parameter:ident),*>)?),*) => {$(
         impl $(<$($parameter),*>)? core::fmt::Debug for $name $(<$($parameter),*>)? {
@@ -158,54 +157,41 @@ macro_rules! opaque_debug {
 mod ground;
 pub mod inspect;
 pub mod internals;
-mod machine;
-mod program;
-mod signal;
-mod slab;
-mod sleep;
+pub mod machine;
+pub mod program;
+pub mod signal;
+pub mod slab;
+pub mod sleep;
 mod timers;
-mod turn;
+pub mod turn;
 
-pub use ground::word::{Access, Admits, Local, Shared};
-#[cfg(not(loom))]
-pub use machine::storage::Storage;
-pub use machine::{
-    full::{ChildError, Claimed, DriversTaken, Full},
-    layout::Footprint,
-    typed::{Machine, Reservation},
-};
+pub use ground::word::{Access, Local, Shared};
+pub use machine::{full::Full, typed::Machine};
 pub use program::{
-    fault::{Diverged, Fault, Mismatch},
-    field::Field,
-    point::{ProgramPoint, Site},
+    fault::Fault,
     workload::{Workload, Workloads},
 };
 pub use signal::{
-    completion::{Abandoned, Completion, Delivery},
+    completion::{Abandoned, Completion},
     hook::{Hook, Reaction, Waker},
     me::Me,
-    task::NoTasks,
 };
 pub use slab::{
-    capacity::{Capacity, Wrap},
+    capacity::Capacity,
     events::Events,
-    handle::{Handle, Token, Version},
-    lineage::Lineage,
+    handle::Handle,
     stale::{Busy, SignalError, Stale},
 };
 pub use sleep::{
-    change::{Bell, BellTaken, ChangeCounter, Snapshot},
+    change::Bell,
     idle::{Backoff, Idle, Progress},
-    watch::{Announced, Watch},
+    watch::Watch,
 };
 pub use timers::{Timer, Timers};
-#[cfg(feature = "task-bell")]
-pub use turn::hosted::{Changed, TaskBell};
 pub use turn::{
     batch::Batch,
     context::Context,
     driver::{Driver, Turn},
-    position::Position,
     step::Step,
 };
 

@@ -1,7 +1,7 @@
 //! Parents and children in two machines.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{machine::ChildError, *};
 
 const CHILDREN: usize = 10_000;
 

@@ -1,7 +1,7 @@
 //! Events stay posted until the program takes them, whatever closures run in between.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{machine::Admits, *};
 
 /// Ways for a state to go from the entrance to the point where its events are taken, none of which looks at them.
 const WAYS: usize = 6;

@@ -10,7 +10,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use batchloop_core::*;
+use batchloop_core::{machine::Admits, signal::NoTasks, turn::TaskBell, *};
 
 /// A value that another thread sends.
 #[derive(Clone, Default)]

@@ -1,7 +1,7 @@
 //! Batches that are split and put together: in order, whole, and with what their states have said.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{program::ProgramPoint, *};
 
 /// States 0 to 8, of which every third one waits, active, at each of three points.
 fn at_three_points(batch: usize) -> (Machine<u32>, Driver<u32>, [&'static ProgramPoint; 3]) {

@@ -1,6 +1,6 @@
 //! What machines and states are called where they are printed.
 
-use batchloop_core::{Capacity, Fault, Machine, Mismatch, inspect::LiveStates};
+use batchloop_core::{Capacity, Fault, Machine, inspect::LiveStates, program::Mismatch};
 
 #[allow(dead_code)]
 #[derive(Debug)]

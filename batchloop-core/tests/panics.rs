@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use batchloop_core::*;
+use batchloop_core::{machine::Admits, program::ProgramPoint, *};
 
 /// Panics without a message on standard error.
 fn stop() -> ! {

@@ -1,7 +1,7 @@
 //! Positions: contexts as plain data, seen from outside.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{turn::Position, *};
 
 #[test]
 fn the_batch_of_another_machine_is_out_of_scope() {

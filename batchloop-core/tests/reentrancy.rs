@@ -3,6 +3,8 @@
 
 use batchloop_core::{
     inspect::{LiveStates, Status},
+    machine::Admits,
+    program::ProgramPoint,
     *,
 };
 

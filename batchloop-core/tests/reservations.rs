@@ -1,7 +1,11 @@
 //! What is known of a state before it exists.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{
+    machine::Admits,
+    slab::{Lineage, Wrap},
+    *,
+};
 
 fn nothing_of_a_reservation_that_is_dropped_lives_on<A: Admits<&'static str>>() {
     for wrap in [Wrap::Reuse, Wrap::Retire] {

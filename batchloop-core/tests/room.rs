@@ -1,7 +1,7 @@
 //! Batches beside each other: what a stage does where there is little room, or none, and for whom.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{machine::Admits, *};
 
 /// Allocates so many states, and lets the driver look away from them until it may sleep.
 fn filled<A: Admits<u32>>(capacity: Capacity, states: u32) -> (Machine<u32, A>, Driver<u32, A>) {

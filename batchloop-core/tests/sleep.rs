@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use batchloop_core::*;
+use batchloop_core::{machine::Admits, program::ProgramPoint, slab::Wrap, *};
 
 /// Counts its rings, and panics if it is told to.
 #[derive(Default)]

@@ -1,7 +1,11 @@
 //! Turns, batches and points, seen from outside.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{
+    program::{ProgramPoint, Site},
+    turn::DriversTaken,
+    *,
+};
 
 #[derive(Debug)]
 struct Http {

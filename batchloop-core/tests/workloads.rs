@@ -1,7 +1,7 @@
 //! Drivers that serve some workloads, and points with small batches.
 #![cfg(all(feature = "alloc", not(loom)))]
 
-use batchloop_core::*;
+use batchloop_core::{sleep::BellTaken, *};
 
 const CAPACITY: Capacity = Capacity::slots(100)
     .points(3)

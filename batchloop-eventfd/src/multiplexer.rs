@@ -17,7 +17,7 @@ use std::{
 };
 
 use batchloop_core::{
-    Access, Announced, Events, Machine, Stale, Token, Watch, Workload, Workloads,
+    Access, Events, Machine, Stale, Watch, Workload, Workloads, slab::Token, sleep::Announced,
 };
 use rustix::{
     event::epoll::{self, EventFlags},

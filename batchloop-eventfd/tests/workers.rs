@@ -8,7 +8,9 @@ use std::{
     thread,
 };
 
-use batchloop_core::{Capacity, Machine, Reservation, Shared, Step, Turn, Workload, point};
+use batchloop_core::{
+    Capacity, Machine, Shared, Step, Turn, Workload, machine::Reservation, point,
+};
 use batchloop_eventfd::{Listener, Multiplexer, Received, Registry, Stream};
 use batchloop_std::{BlockingBell, Parking, Report, Role, RunError, Stop, Workers};
 

@@ -36,7 +36,7 @@
 pub mod inspect;
 mod queue;
 pub mod scope;
-mod sleep;
+pub mod sleep;
 mod workers;
 
 pub use batchloop_core::*;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use batchloop_core::ChangeCounter;
+use batchloop_core::sleep::ChangeCounter;
 
 use crate::sleep::{
     bell::BlockingBell,

@@ -48,7 +48,7 @@
 
 use std::cell::Cell;
 
-use batchloop_core::{Access, Batch, Context, Position, ProgramPoint};
+use batchloop_core::{Access, Batch, Context, program::ProgramPoint, turn::Position};
 
 thread_local! {
     static POSITION: Cell<Option<Position>> = const { Cell::new(None) };

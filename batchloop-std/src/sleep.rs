@@ -7,3 +7,5 @@ pub(crate) mod bell;
 pub(crate) mod futex;
 pub(crate) mod parking;
 pub(crate) mod patience;
+
+pub use batchloop_core::sleep::*;

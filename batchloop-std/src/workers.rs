@@ -12,7 +12,7 @@ mod worker;
 
 use std::{io, panic, thread};
 
-use batchloop_core::{BellTaken, Machine, Shared, Turn, Workload, Workloads};
+use batchloop_core::{Machine, Shared, Turn, Workload, Workloads, sleep::BellTaken};
 
 use parking_lot::ParkingLot;
 use pool::Pool;

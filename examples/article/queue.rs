@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::thread;
 
-use batchloop_core::ChangeCounter;
+use batchloop_core::sleep::ChangeCounter;
 use batchloop_std::{Sender, queue};
 
 use crate::options::Source;

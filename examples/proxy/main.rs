@@ -33,7 +33,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use batchloop_core::{Capacity, Events, Machine, Me, Reaction, Reservation, Step, Turn, point};
+use batchloop_core::{
+    Capacity, Events, Machine, Me, Reaction, Step, Turn, machine::Reservation, point,
+};
 use batchloop_eventfd::{Deadlines, Listener, Multiplexer, Registry, Shutdown, Stream};
 use batchloop_examples::{dump_on_signal, finish, note, print, raise_limit_of_files};
 use batchloop_std::register;

@@ -1,8 +1,8 @@
 //! Nested contexts, loops, sub-machines, and traversals that differ from the recorded one.
 
 use batchloop_core::{
-    Access, Admits, Batch, Capacity, Context, Machine, ProgramPoint, Step, Turn, field, point,
-    storage,
+    Access, Batch, Capacity, Context, Machine, Step, Turn, field, machine::Admits, point,
+    program::ProgramPoint, storage,
 };
 
 use crate::{Failure, Report, say};

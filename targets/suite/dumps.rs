@@ -1,6 +1,6 @@
 //! The listing of all live states, with parents.
 
-use batchloop_core::{Admits, Capacity, Events, Machine, Step, Turn, point, storage};
+use batchloop_core::{Capacity, Events, Machine, Step, Turn, machine::Admits, point, storage};
 
 use crate::{Failure, Report, say};
 

@@ -1,8 +1,8 @@
 //! Hooks: what may reach a state, when, and what it is told if it may not.
 
 use batchloop_core::{
-    Admits, Capacity, Events, Hook, Machine, Progress, Reaction, SignalError, Step, Turn, point,
-    storage,
+    Capacity, Events, Hook, Machine, Progress, Reaction, SignalError, Step, Turn, machine::Admits,
+    point, storage,
 };
 
 use crate::{Failure, Report, say};

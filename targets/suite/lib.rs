@@ -16,7 +16,7 @@ mod slab;
 
 use core::fmt;
 
-use batchloop_core::{Claimed, DriversTaken, Fault, Local, Stale, Waker};
+use batchloop_core::{Fault, Local, Stale, Waker, machine::Claimed, turn::DriversTaken};
 
 pub(crate) use report::{Report, say};
 

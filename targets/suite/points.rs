@@ -1,6 +1,8 @@
 //! Points, batches and what becomes of their states.
 
-use batchloop_core::{Admits, Capacity, Driver, Machine, Progress, Step, Turn, point, storage};
+use batchloop_core::{
+    Capacity, Driver, Machine, Progress, Step, Turn, machine::Admits, point, storage,
+};
 
 use crate::{Failure, Report, say};
 

@@ -1,7 +1,8 @@
 //! Slots, versions, stale handles, a full slab.
 
 use batchloop_core::{
-    Admits, Capacity, Full, Handle, Machine, Progress, SignalError, Step, Turn, Wrap, storage,
+    Capacity, Full, Handle, Machine, Progress, SignalError, Step, Turn, machine::Admits,
+    slab::Wrap, storage,
 };
 
 use crate::{Failure, Report, say};

@@ -3,8 +3,11 @@
 use std::panic::{UnwindSafe, catch_unwind};
 
 use batchloop_core::{
-    Capacity, ChildError, DriversTaken, Fault, Full, Machine, Progress, Shared, SignalError, Step,
-    Turn, Version, Wrap, field, point,
+    Capacity, Fault, Full, Machine, Progress, Shared, SignalError, Step, Turn, field,
+    machine::ChildError,
+    point,
+    slab::{Version, Wrap},
+    turn::DriversTaken,
 };
 
 /// Why the capacity is refused. In a `const` the same words are an error of the compiler.
@@ -87,7 +90,7 @@ fn a_footprint_prints_bytes_a_slot_however_many_there_are() {
     let hundredths = footprint.bookkeeping as u128 * 100 / slots;
     let expected = format!("{}.{:02} B a slot", hundredths / 100, hundredths % 100);
     assert!(footprint.to_string().contains(&expected), "{footprint}");
-    let fields = batchloop_core::Footprint {
+    let fields = batchloop_core::machine::Footprint {
         payloads: usize::MAX,
         bookkeeping: usize::MAX,
         ..footprint

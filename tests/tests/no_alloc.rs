@@ -9,8 +9,9 @@ use std::{
 };
 
 use batchloop_std::{
-    Access, Batch, Capacity, ChildError, Context, Events, Full, Handle, Hook, Idle, Local, Machine,
-    Me, Parking, Progress, Reaction, Shared, SignalError, Step, Turn, Waker, field, point, storage,
+    Access, Batch, Capacity, Context, Events, Full, Handle, Hook, Idle, Local, Machine, Me,
+    Parking, Progress, Reaction, Shared, SignalError, Step, Turn, Waker, field,
+    machine::ChildError, point, storage,
 };
 
 thread_local! {

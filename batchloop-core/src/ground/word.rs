@@ -17,6 +17,21 @@ trait StaysOnItsThread: Unpin + UnwindSafe + RefUnwindSafe {}
 /// How the words of a machine are changed: [`Local`] or [`Shared`].
 ///
 /// The logic is the same for both; only the read-modify-write differs. This trait is sealed.
+///
+/// ```
+/// # use batchloop_core::*;
+/// /// An entry point for machines of both kinds.
+/// fn entry<A: Access>(cx: &mut Turn<'_, u8, A>) {
+///     let new = cx.arrivals();
+///     cx.stage(point!("work"), new).release();
+/// }
+///
+/// let alone: Machine<u8> = Machine::heap(Capacity::slots(4));
+/// alone.driver()?.turn(entry)?;
+/// let together: Machine<u8, Shared> = Machine::heap(Capacity::slots(4));
+/// together.driver()?.turn(entry)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Access: sealed::Sealed + 'static {
     /// Whether more than one thread may work on the machine.
     const SHARED: bool;
@@ -43,6 +58,18 @@ pub struct Word(pub(crate) AtomicUsize);
 /// One thread works on the machine: plain loads and stores, no locked instruction.
 ///
 /// Other threads and interrupt handlers may still [wake](crate::Waker) its states, through the inbox.
+///
+/// ```
+/// # use batchloop_core::*;
+/// use std::{rc::Rc, thread};
+///
+/// // Its states never leave the thread, so they need not be `Send`.
+/// let machine: Machine<Rc<str>, Local> = Machine::heap(Capacity::slots(4));
+/// let state = machine.allocate("ant".into())?;
+/// let waker: Waker<Local> = machine.waker(state);
+/// assert!(thread::spawn(move || waker.wake().is_ok()).join().unwrap());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Local(PhantomData<dyn StaysOnItsThread>);
 
 /// Any number of threads work on the machine: atomic read-modify-writes.

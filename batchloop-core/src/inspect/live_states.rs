@@ -19,7 +19,7 @@ const LOOKS: usize = 3;
 
 /// What is known of the live states of one machine, without the type of the states. Printed, it lists them all.
 ///
-/// Made from a [`Machine`] or, for what its states print as, from the [`Dump`](crate::Dump) of a
+/// Made from a [`Machine`] or, for what its states print as, from the [`Dump`](crate::inspect::Dump) of a
 /// [`Shared`](crate::Shared) one. It may go to any thread, even that of a [`Local`](crate::Local) machine: it reads
 /// where the states are, and not the states.
 ///

@@ -3,6 +3,18 @@
 use core::{error::Error, fmt};
 
 /// Every slot is in use. The value that found no place is inside.
+///
+/// ```
+/// # use batchloop_core::*;
+/// let machine: Machine<String> = Machine::heap(Capacity::slots(1));
+/// let mut waiting = Vec::new();
+/// for name in ["ant", "bee"] {
+///     if let Err(Full(name)) = machine.allocate(name.to_string()) {
+///         waiting.push(name);
+///     }
+/// }
+/// assert_eq!(waiting, ["bee"]);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Full<T>(pub T);
 

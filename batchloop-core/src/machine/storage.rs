@@ -78,7 +78,7 @@ unsafe impl<T: 'static, const SLOTS: usize, const WORDS: usize> Sync for Memory<
 /// The memory of one machine, and the limits that it was made for: what [`storage!`](crate::storage) makes a `static` of.
 ///
 /// ```
-/// use batchloop_core::{Machine, Capacity, Storage, storage};
+/// use batchloop_core::{machine::Storage, Machine, Capacity, storage};
 ///
 /// struct Lamp { is_on: bool }
 ///
@@ -273,7 +273,7 @@ impl Row {
 /// machine.allocate(Blink { on: false }).unwrap();
 /// assert_eq!(machine.live(), 1);
 /// assert!(BLINKS.local().is_err(), "a storage is for one machine");
-/// # Ok::<(), batchloop_core::Claimed>(())
+/// # Ok::<(), batchloop_core::machine::Claimed>(())
 /// ```
 ///
 /// Attributes that say where memory lies (`link_section`, `export_name`, `used`, in `unsafe` and `cfg_attr` too) are the
@@ -348,7 +348,7 @@ macro_rules! storage {
 
         $(#[$($cfg)+])*
         $(#[$($handle)+])*
-        $visibility static $name: $crate::Storage<$state> =
+        $visibility static $name: $crate::machine::Storage<$state> =
             $crate::storage!(@storage $memory $name [$state]);
     };
 
@@ -363,7 +363,7 @@ macro_rules! storage {
         // What has attributes of its own may lie in a section that nothing clears.
         const IS_CLEARED: bool = $crate::__private::core::stringify!($($($memory)+)*).is_empty();
         // SAFETY: R7: both are nothing else's.
-        unsafe { $crate::Storage::new(&MEMORY, &CLAIM, $name::CAPACITY, IS_CLEARED) }
+        unsafe { $crate::machine::Storage::new(&MEMORY, &CLAIM, $name::CAPACITY, IS_CLEARED) }
     }};
 }
 

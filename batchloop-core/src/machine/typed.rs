@@ -303,7 +303,7 @@ impl<T, A: Access> Machine<T, A> {
     /// [`BellTaken`] if one of them has a bell, or another thread is giving it one: nothing has changed then.
     ///
     /// ```
-    /// # use batchloop_core::*;
+    /// # use batchloop_core::{sleep::BellTaken, *};
     /// # struct Quiet;
     /// # impl Bell for Quiet { fn ring(&self) {} }
     /// # static ONE: Quiet = Quiet;

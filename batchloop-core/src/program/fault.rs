@@ -61,6 +61,23 @@ impl fmt::Display for Mismatch {
 impl Error for Mismatch {}
 
 /// What went wrong in a turn. The turn went on to its end, and no state was lost.
+///
+/// ```
+/// # use batchloop_core::*;
+/// fn entry(cx: &mut Turn<'_, u8>) {
+///     let new = cx.arrivals();
+///     let first = cx.stage(point!("first"), new);
+///     cx.stage(point!("second"), first).release();
+/// }
+///
+/// let machine: Machine<u8> = Machine::heap(Capacity::slots(4).points(1));
+/// match machine.driver().unwrap().turn(entry) {
+///     Err(Fault::PointsExhausted { at, capacity }) => {
+///         assert_eq!((at.point.name(), capacity), (Some("second"), 1));
+///     }
+///     turn => panic!("there is no room for the second stage: {turn:?}"),
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// The traversal differs from the recorded one.

@@ -132,7 +132,7 @@ macro_rules! point {
         )
     };
     (@ $name:expr $(, $method:ident($argument:expr))*) => {{
-        static BATCHLOOP_POINT: $crate::ProgramPoint = $crate::ProgramPoint::new(
+        static BATCHLOOP_POINT: $crate::program::ProgramPoint = $crate::program::ProgramPoint::new(
             $name,
             $crate::__private::core::module_path!(),
             $crate::__private::core::file!(),

@@ -24,15 +24,6 @@ impl fmt::Display for Abandoned {
 
 impl Error for Abandoned {}
 
-/// Who got a result.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Delivery {
-    /// The parent's hook.
-    Parent,
-    /// The cleanup function: the parent had ended, or had its result already.
-    Cleanup,
-}
-
 /// The duty to tell a parent the result of some work, once.
 ///
 /// Made by [`Me::completion`](crate::Me::completion) in the parent's closure, and kept by whoever does the work: most
@@ -119,7 +110,7 @@ impl<R, A: Access> Completion<R, A> {
         }
     }
 
-    /// Tells the parent the result, or hands it to the cleanup function if the parent has ended. Answers who got it.
+    /// Tells the parent the result, or hands it to the cleanup function if the parent has ended.
     ///
     /// The hook and the cleanup function run on this thread, now. A second result is late by definition, and goes to
     /// the cleanup function.
@@ -134,7 +125,7 @@ impl<R, A: Access> Completion<R, A> {
     ///
     /// [`Busy`] gives the result back if somebody works on the parent all that time; complete it again later. The
     /// parent has not been told anything yet.
-    pub fn complete(&mut self, result: R) -> Result<Delivery, Busy<R>> {
+    pub fn complete(&mut self, result: R) -> Result<(), Busy<R>> {
         self.deliver(result, Hook::signal)
     }
 
@@ -144,7 +135,7 @@ impl<R, A: Access> Completion<R, A> {
     /// # Errors
     ///
     /// [`Busy`] gives the result back if somebody works on the parent right now.
-    pub fn try_complete(&mut self, result: R) -> Result<Delivery, Busy<R>> {
+    pub fn try_complete(&mut self, result: R) -> Result<(), Busy<R>> {
         self.deliver(result, Hook::try_signal)
     }
 
@@ -155,18 +146,18 @@ impl<R, A: Access> Completion<R, A> {
             &Hook<Result<R, Abandoned>, A>,
             Result<R, Abandoned>,
         ) -> Result<(), SignalError<Result<R, Abandoned>>>,
-    ) -> Result<Delivery, Busy<R>> {
+    ) -> Result<(), Busy<R>> {
         if !self.is_due {
             (self.cleanup)(result);
-            return Ok(Delivery::Cleanup);
+            return Ok(());
         }
         // A hook that panics has had its result.
         self.is_due = false;
         match signal(&self.hook, Ok(result)) {
-            Ok(()) => Ok(Delivery::Parent),
+            Ok(()) => Ok(()),
             Err(SignalError::Stale(outcome)) => {
                 outcome.map_or_else(|Abandoned| (), self.cleanup);
-                Ok(Delivery::Cleanup)
+                Ok(())
             }
             Err(SignalError::Busy(Ok(result))) => {
                 self.is_due = true;

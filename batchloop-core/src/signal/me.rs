@@ -21,6 +21,38 @@ use crate::{
 };
 
 /// The state that a closure works on, as others may refer to it.
+///
+/// ```
+/// # use batchloop_core::*;
+/// struct Job { answer: Option<u8> }
+///
+/// /// One phase of a job, as a function of its own.
+/// fn ask(job: &mut Job, me: Me<Job>, server: &mut Vec<Hook<u8>>) -> Step {
+///     match job.answer {
+///         Some(_) => Step::Next,
+///         None => {
+///             server.push(me.hook(|job, answer| {
+///                 job.answer = Some(answer);
+///                 Reaction::Wake
+///             }));
+///             Step::Wait
+///         }
+///     }
+/// }
+///
+/// fn entry(cx: &mut Turn<'_, Job>, server: &mut Vec<Hook<u8>>) {
+///     let new = cx.arrivals();
+///     let answered = cx.stage(point!("ask"), new).advance(|job, me| ask(job, me, server));
+///     answered.release();
+/// }
+/// # let machine: Machine<Job> = Machine::heap(Capacity::slots(4));
+/// # machine.allocate(Job { answer: None }).unwrap();
+/// # let (mut driver, mut server) = (machine.driver().unwrap(), Vec::new());
+/// # driver.turn(|cx| entry(cx, &mut server)).unwrap();
+/// # server.pop().unwrap().signal(7).unwrap();
+/// # driver.turn(|cx| entry(cx, &mut server)).unwrap();
+/// # assert_eq!(machine.live(), 0);
+/// ```
 pub struct Me<U, A: Access = Local> {
     state: Tenant,
     offset: Offset<U>,

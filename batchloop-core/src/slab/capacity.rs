@@ -21,7 +21,7 @@ pub enum Wrap {
 /// | `points` | [`Fault::PointsExhausted`](crate::Fault); the states stay where they were |
 /// | `scopes` | [`Fault::ScopesExhausted`](crate::Fault); the states stay where they were |
 /// | `batch` | what does not fit stays active, and the turn says [`Progress::More`](crate::Progress) |
-/// | `drivers` | [`DriversTaken`](crate::DriversTaken) |
+/// | `drivers` | [`DriversTaken`](crate::turn::DriversTaken) |
 ///
 /// Limits that ask for more memory than the target can address do not make a machine: a wrong `static` does not compile,
 /// and [`Machine::heap`](crate::Machine::heap) panics with the name of the limit.
@@ -177,7 +177,7 @@ impl Capacity {
     ///
     /// # Panics
     ///
-    /// At 0, or beyond [`Version::BITS`](crate::Version::BITS).
+    /// At 0, or beyond [`Version::BITS`](crate::slab::Version::BITS).
     #[track_caller]
     pub const fn version_bits(mut self, bits: u32) -> Self {
         assert!(

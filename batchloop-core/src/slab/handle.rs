@@ -8,10 +8,30 @@ use crate::slab::lifecycle::VERSION_BITS;
 ///
 /// It does not keep the state alive. Once the state has ended, every use answers [`Stale`](crate::Stale), also when
 /// the slot has a new tenant. The version has 56 bits on 64-bit targets and 24 bits on 32-bit ones; see
-/// [`Wrap`](crate::Wrap) for what happens at its end.
+/// [`Wrap`](crate::slab::Wrap) for what happens at its end.
 ///
 /// A handle belongs to the machine that made it. On another machine of the same type it names some other state or
 /// none; that is wrong, but never unsound.
+///
+/// ```
+/// # use batchloop_core::*;
+/// struct Call { to: &'static str }
+///
+/// /// Calls by what they are for, to be cancelled by it.
+/// let mut calls: Vec<(&str, Handle<Call>)> = Vec::new();
+/// let machine: Machine<Call> = Machine::heap(Capacity::slots(4));
+/// for to in ["Ann", "Ben"] {
+///     calls.push((to, machine.allocate(Call { to })?));
+/// }
+/// for (to, handle) in &calls {
+///     if *to == "Ben" {
+///         machine.release(*handle)?;
+///     }
+/// }
+/// let still: Vec<bool> = calls.iter().map(|(_, handle)| machine.is_live(*handle)).collect();
+/// assert_eq!(still, [true, false]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "key")]
 #[doc(alias = "generation")]
 pub struct Handle<T> {

@@ -278,7 +278,7 @@ impl ChangeCounter {
     /// While `wait` runs, every change rings the bell. `wait` may return early; the driver then looks again.
     ///
     /// ```
-    /// use batchloop_core::ChangeCounter;
+    /// use batchloop_core::sleep::ChangeCounter;
     /// let counter = ChangeCounter::new();
     /// let before = counter.snapshot();
     /// assert_eq!(counter.sleep(before, || "slept"), Some("slept"));

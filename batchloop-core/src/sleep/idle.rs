@@ -12,6 +12,27 @@ pub enum Progress {
 }
 
 /// How a driver spends the time between two turns; see [`Driver::run`](crate::Driver::run).
+///
+/// ```
+/// # use batchloop_core::*;
+/// # mod cortex_m {
+/// #     pub static SLEPT: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+/// #     pub fn wfi() { SLEPT.set(()).unwrap(); }
+/// # }
+/// /// Sleeps until the next interrupt. (One that comes between the look and the sleep is kept by masking interrupts
+/// /// around both.)
+/// struct Wfi;
+///
+/// impl Idle for Wfi {
+///     fn idle(&mut self, watch: &Watch, progress: Progress) {
+///         if progress == Progress::Quiet {
+///             watch.sleep(cortex_m::wfi);
+///         }
+///     }
+/// }
+/// # let machine: Machine<u8> = Machine::heap(Capacity::slots(4));
+/// # machine.driver().unwrap().run(Wfi, |cx| if cortex_m::SLEPT.get().is_some() { cx.stop() }).unwrap();
+/// ```
 pub trait Idle {
     /// Called after each turn. With [`Progress::Quiet`] it may sleep, by [`Watch::sleep`], until something has changed;
     /// with [`Progress::More`] it should return at once. Returning early is always right.
@@ -28,6 +49,22 @@ impl<I: Idle> Idle for &mut I {
 ///
 /// For programs whose core has nothing else to do. It looks at the counter after each round, so a change ends the
 /// spin within one round.
+///
+/// ```
+/// # use batchloop_core::*;
+/// let machine: Machine<u32> = Machine::heap(Capacity::slots(4));
+/// machine.allocate(3)?;
+/// machine.driver()?.run(Backoff::new(), |cx| {
+///     cx.arrivals().advance(|rounds, _| match rounds.checked_sub(1) {
+///         Some(left) => { *rounds = left; Step::Again }
+///         None => Step::Release,
+///     });
+///     if cx.machine().live() == 0 {
+///         cx.stop();
+///     }
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Backoff {
     exponent: u32,

@@ -15,7 +15,7 @@ use crate::{
 /// runs. A state that a hook works on at that very moment, or has ended, is left out then.
 ///
 /// A batch that is dropped loses nothing: its states go back to the point that they came from, active. If it is what
-/// [`advance`](Self::advance) returned, that is [`Fault::NoStage`] as well: the code behind the point would run for them
+/// [`advance`](Self::advance) returned, that is [`Fault::NoStage`](crate::Fault::NoStage) as well: the code behind the point would run for them
 /// again and again. One that is leaked, as by [`core::mem::forget`], keeps its states for ever.
 ///
 /// Batches belong to their turn. Keeping one does not compile:
@@ -184,7 +184,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     ///
     /// Where the scratch space is too full to hold them side by side, the second goes back to its points, active,
     /// and the turn says [`Progress::More`](crate::Progress::More). Batches of different fields do not mix: that is
-    /// [`Fault::Mismatch`], and the second goes back.
+    /// [`Fault::Mismatch`](crate::Fault::Mismatch), and the second goes back.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     pub fn merge(self, other: Batch<'t, U, A>) -> Batch<'t, U, A> {
         let raw = self.raw.merge(other.raw);
@@ -230,7 +230,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// # assert_eq!(machine.live(), 0);
     /// ```
     ///
-    /// More different projections than the machine has room for are [`Fault::ShapesExhausted`]; then the answer is
+    /// More different projections than the machine has room for are [`Fault::ShapesExhausted`](crate::Fault::ShapesExhausted); then the answer is
     /// empty, and the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     #[inline(always)]
@@ -245,7 +245,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
     /// The batch as one of the states that contain the field: undoes [`project`](Self::project).
     ///
-    /// If the batch was not projected by this field last, that is [`Fault::Mismatch`]; then the answer is empty, and
+    /// If the batch was not projected by this field last, that is [`Fault::Mismatch`](crate::Fault::Mismatch); then the answer is empty, and
     /// the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     #[inline(always)]

@@ -26,6 +26,25 @@ use crate::{
 /// Runs the entry point of a machine.
 ///
 /// A [`Local`] machine has one; a [`Shared`](crate::Shared) one may have several, each on its own thread.
+///
+/// ```
+/// # use batchloop_core::*;
+/// /// Runs turns until nothing is left to do at the moment.
+/// fn settle<T>(driver: &mut Driver<T>, mut entry: impl FnMut(&mut Turn<'_, T>)) -> Result<(), Fault> {
+///     while driver.turn(&mut entry)? == Progress::More {}
+///     Ok(())
+/// }
+/// # let machine: Machine<u8> = Machine::heap(Capacity::slots(4));
+/// # machine.allocate(3).unwrap();
+/// # let mut driver = machine.driver().unwrap();
+/// # settle(&mut driver, |cx| {
+/// #     cx.arrivals().advance(|left, _| match left.checked_sub(1) {
+/// #         Some(less) => { *left = less; Step::Again }
+/// #         None => Step::Release,
+/// #     });
+/// # }).unwrap();
+/// # assert_eq!(machine.live(), 0);
+/// ```
 #[doc(alias = "worker")]
 #[doc(alias = "executor")]
 pub struct Driver<T: 'static, A: Access = Local> {

@@ -26,7 +26,7 @@ const DEAF: &str =
 /// A bell for one driver that is hosted by a task of an executor: tokio, embassy, or whatever polls futures.
 ///
 /// ```
-/// use batchloop_core::{Capacity, Machine, Step, TaskBell, Turn, point};
+/// use batchloop_core::{turn::TaskBell, Capacity, Machine, Step, Turn, point};
 /// # use std::{pin::pin, task::{Context, Poll, Waker}};
 ///
 /// static BELL: TaskBell = TaskBell::new();
@@ -111,7 +111,7 @@ pub struct Changed<'a> {
 impl Future for Changed<'_> {
     type Output = ();
 
-    /// The protocol is that of [`ChangeCounter::sleep`](crate::ChangeCounter::sleep), where the wait lasts from this poll
+    /// The protocol is that of [`ChangeCounter::sleep`](crate::sleep::ChangeCounter::sleep), where the wait lasts from this poll
     /// to the next one. The task is registered first, so that whoever sees the announcement finds it.
     ///
     /// A later poll needs no fence. Each change that the first one has not seen is rung for. A ring that comes before this

@@ -2,6 +2,7 @@
 
 use batchloop_core::{
     inspect::{LiveStates, StateInfo, Status},
+    machine::Admits,
     *,
 };
 use loom::thread;

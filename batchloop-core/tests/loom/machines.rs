@@ -1,6 +1,6 @@
 //! Wake, take, signal and release, in pairs and triples.
 
-use batchloop_core::*;
+use batchloop_core::{machine::Admits, *};
 use loom::{
     sync::{
         Arc,

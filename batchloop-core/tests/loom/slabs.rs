@@ -1,6 +1,6 @@
 //! Slots, from several threads.
 
-use batchloop_core::*;
+use batchloop_core::{slab::Wrap, *};
 use loom::thread;
 
 use super::quiet;

@@ -2,7 +2,11 @@
 //!
 //! A lost wake-up is a sleep that never ends, which loom reports as a deadlock.
 
-use batchloop_core::*;
+use batchloop_core::{
+    machine::Admits,
+    sleep::{ChangeCounter, Snapshot},
+    *,
+};
 use loom::{
     sync::{
         Arc, Condvar, Mutex,

@@ -1,6 +1,6 @@
 //! A driver that is hosted by a task, beside whoever changes something.
 
-use batchloop_core::*;
+use batchloop_core::{turn::TaskBell, *};
 use loom::{future::block_on, thread};
 
 /// A wake-up that is lost is a task that waits for ever, which loom reports as a deadlock.

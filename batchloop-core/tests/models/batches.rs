@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use batchloop_core::*;
+use batchloop_core::{machine::Admits, program::ProgramPoint, *};
 use proptest::prelude::*;
 
 use super::{

@@ -1,6 +1,6 @@
 //! The bounds of `bench.rs`: however many states are always active, each has its turn.
 
-use batchloop_core::*;
+use batchloop_core::{machine::Admits, program::ProgramPoint, *};
 use proptest::prelude::*;
 
 /// More than can share the scratch space by halves.

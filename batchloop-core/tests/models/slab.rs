@@ -1,6 +1,11 @@
 //! The slab: lowest slot first, and versions that know the past.
 
-use batchloop_core::*;
+use batchloop_core::{
+    machine::{Admits, Reservation},
+    slab::Wrap,
+    sleep::Snapshot,
+    *,
+};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]

@@ -3,7 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use batchloop_core::*;
+use batchloop_core::{
+    machine::Admits,
+    program::{Diverged, ProgramPoint, Site},
+    *,
+};
 use proptest::prelude::*;
 
 /// A part of an entry point. Points are named by number.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use batchloop_core::*;
+use batchloop_core::{program::ProgramPoint, *};
 
 /// The bit of the entrance in a set of places; the point `i` has the bit `i + 1`.
 pub(crate) const ENTRANCE: u8 = 1;

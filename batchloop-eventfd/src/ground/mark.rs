@@ -1,6 +1,6 @@
 //! What an event belongs to, in the bits that the kernel carries.
 
-use batchloop_core::Token;
+use batchloop_core::slab::Token;
 use rustix::event::epoll::EventData;
 
 /// What an event belongs to, in the 64 bits that the kernel carries:

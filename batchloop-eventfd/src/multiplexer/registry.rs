@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::AsFd};
 
-use batchloop_core::{Events, Token};
+use batchloop_core::{Events, slab::Token};
 use rustix::{
     event::epoll::{self, EventFlags},
     io::Errno,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use batchloop_core::{Access, Machine, Timer, Timers, Token};
+use batchloop_core::{Access, Machine, Timer, Timers, slab::Token};
 
 /// Deadlines of the states of one machine, one for each at most: core's [`Timers`] with a clock.
 ///

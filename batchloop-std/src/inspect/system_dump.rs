@@ -3,8 +3,8 @@
 use std::{collections::HashMap, fmt};
 
 use batchloop_core::{
-    Lineage,
     inspect::{LiveStates, StateInfo, TypeName},
+    slab::Lineage,
 };
 
 /// The live states of several machines, as a tree by parent; made by [`dump_all`](crate::dump_all).

@@ -1,6 +1,9 @@
 //! A bell for threads that sleep in the kernel.
 
-use batchloop_core::{Bell, ChangeCounter, Snapshot, Watch};
+use batchloop_core::{
+    Bell, Watch,
+    sleep::{ChangeCounter, Snapshot},
+};
 
 use super::futex::{Futex, Ordering};
 

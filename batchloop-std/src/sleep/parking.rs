@@ -1,6 +1,6 @@
 //! What a driver of a thread does between two turns.
 
-use batchloop_core::{Access, BellTaken, Idle, Machine, Progress, Watch};
+use batchloop_core::{Access, Idle, Machine, Progress, Watch, sleep::BellTaken};
 
 use super::{bell::BlockingBell, patience::Patience};
 

@@ -8,7 +8,7 @@
 
 use core::ops::BitOr;
 
-use batchloop_core::{Access, Bell, BellTaken, Machine, Watch, Workloads};
+use batchloop_core::{Access, Bell, Machine, Watch, Workloads, sleep::BellTaken};
 
 use crate::sleep::futex::{Futex, Ordering, fence};
 

@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io, time::Duration};
 
-use batchloop_core::{DriversTaken, Fault, Workloads};
+use batchloop_core::{Fault, Workloads, turn::DriversTaken};
 
 /// How many panics a report has in words; the others are only counted.
 pub(super) const PANICS: usize = 64;

@@ -16,8 +16,8 @@ mod peers;
 use std::{hint::black_box, ops::Range, time::Instant};
 
 use batchloop_core::{
-    Access, Admits, Capacity, Driver, Handle, Local, Machine, Me, Progress, Shared, Step, Turn,
-    point,
+    Access, Capacity, Driver, Handle, Local, Machine, Me, Progress, Shared, Step, Turn,
+    machine::Admits, point,
 };
 
 #[repr(align(64))]

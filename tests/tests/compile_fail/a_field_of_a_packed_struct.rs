@@ -1,4 +1,4 @@
-use batchloop_core::{Field, field};
+use batchloop_core::{program::Field, field};
 
 #[repr(packed)]
 struct Frame {

@@ -535,7 +535,13 @@ fn imports_run_down_and_never_in_a_circle() {
 }
 
 /// Whose documentation and messages do without the words that are refused.
-const PLAIN: [&str; 5] = ["batchloop-eventfd/", "batchloop-std/", "examples/", "targets/", "xtask/"];
+const PLAIN: [&str; 5] = [
+    "batchloop-eventfd/",
+    "batchloop-std/",
+    "examples/",
+    "targets/",
+    "xtask/",
+];
 
 #[test]
 fn documentation_and_messages_are_in_plain_words() {

@@ -82,10 +82,10 @@ fn the_parent_gets_one_result_and_cleanup_the_others() {
     assert!(done.is_wanted());
     assert_eq!(done.parent(), machine.lineage(handle));
     let delivered = done.complete(Receipt(counts.clone()));
-    assert_eq!(delivered.ok(), Some(Delivery::Parent));
+    assert_eq!(delivered.ok(), Some(()));
     assert!(!done.is_wanted());
     let delivered = done.complete(Receipt(counts.clone()));
-    assert_eq!(delivered.ok(), Some(Delivery::Cleanup));
+    assert_eq!(delivered.ok(), Some(()));
     drop(done);
     assert_eq!(counts.all(), [1, 1, 0]);
 }
@@ -104,7 +104,7 @@ fn a_result_for_an_ended_parent_is_cleaned_up_also_if_its_slot_has_a_new_tenant(
     assert_eq!(next.slot(), handle.slot());
     assert!(!done.is_wanted());
     let delivered = done.try_complete(Receipt(counts.clone()));
-    assert_eq!(delivered.ok(), Some(Delivery::Cleanup));
+    assert_eq!(delivered.ok(), Some(()));
     drop(done);
     assert_eq!(counts.all(), [0, 1, 0]);
 }
@@ -141,7 +141,7 @@ fn a_busy_parent_loses_nothing() {
     assert!(done.is_wanted());
     assert_eq!(counts.all(), [0, 0, 0]);
     let delivered = done.complete(kept.unwrap());
-    assert_eq!(delivered.ok(), Some(Delivery::Parent));
+    assert_eq!(delivered.ok(), Some(()));
     assert_eq!(counts.all(), [1, 0, 0]);
 }
 
@@ -189,5 +189,5 @@ fn a_hook_that_panics_ends_the_parent_and_has_had_its_result() {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| done.complete(1)));
     assert!(caught.is_err());
     assert!(!machine.is_live(handle));
-    assert_eq!(done.complete(2), Ok(Delivery::Cleanup));
+    assert_eq!(done.complete(2), Ok(()));
 }

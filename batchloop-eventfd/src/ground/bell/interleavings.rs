@@ -1,6 +1,6 @@
 //! The bell, a change counter and a sleeper, under loom. A lost wake-up is a sleep that never ends, which loom reports.
 
-use batchloop_core::ChangeCounter;
+use batchloop_core::sleep::ChangeCounter;
 use loom::{
     sync::{
         Arc, Condvar, Mutex,

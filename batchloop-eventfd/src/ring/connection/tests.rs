@@ -5,7 +5,7 @@ use std::{
     os::unix::net::UnixStream,
 };
 
-use batchloop_core::Token;
+use batchloop_core::slab::Token;
 
 use super::*;
 

@@ -7,7 +7,7 @@ use batchloop_core::{Capacity, Events, Machine, Shared, Step, Turn, point};
 
 use super::*;
 use crate::Parking;
-use batchloop_core::Lineage;
+use batchloop_core::slab::Lineage;
 
 #[test]
 fn names_are_taken_until_the_registration_is_dropped() {

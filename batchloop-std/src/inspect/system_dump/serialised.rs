@@ -84,7 +84,7 @@ impl Serialize for StateDump {
 }
 
 impl Site {
-    fn of(site: batchloop_core::Site) -> Self {
+    fn of(site: batchloop_core::program::Site) -> Self {
         Site {
             name: site.point.name(),
             file: site.point.file(),

@@ -3,7 +3,8 @@
 use core::hint::black_box;
 
 use batchloop_core::{
-    Admits, Capacity, Driver, Machine, Me, Progress, Step, Turn, Waker, Watch, point, storage,
+    Capacity, Driver, Machine, Me, Progress, Step, Turn, Waker, Watch, machine::Admits, point,
+    storage,
 };
 
 use crate::{clock::Clock, print_each, states::State};

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use batchloop_core::{
-    Admits, Capacity, Handle, Machine, Progress, Step, Turn, Waker, point, storage,
+    Capacity, Handle, Machine, Progress, Step, Turn, Waker, machine::Admits, point, storage,
 };
 use board::firmware::semihosting::println;
 

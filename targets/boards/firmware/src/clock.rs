@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use batchloop_core::ChangeCounter;
+use batchloop_core::sleep::ChangeCounter;
 use critical_section::Mutex;
 
 use crate::{ALARM, Board, on_interrupt};
