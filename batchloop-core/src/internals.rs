@@ -45,8 +45,8 @@
 //! released and its slot has a new tenant. The taker exchanges the lifecycle word first and reads the place
 //! afterwards, as owner. Read before, the place could be that of an earlier tenant.
 //!
-//! The other direction has no slack: a slot that is parked and notified has its bit set, or somebody is about to set
-//! it. Each edge that makes a slot so answers `Activate`, which must be used.
+//! The other direction has no slack: a slot that is parked and notified has its bit set, or the one that made it so is about to
+//! set it. Each edge that makes a slot so returns `Activate`, which must be used.
 //!
 //! The free set has the same shape with another meaning: a set bit is a slot in use, a set bit above it is a full
 //! word. All-zero memory is therefore a machine with every slot free, and a `static` needs no image. The lowest free
@@ -82,7 +82,7 @@
 //!
 //! ```text
 //!   sleeper: snapshot;  run;  announce;  fence;  compare;  wait
-//!   ringer:  publish the work;  count;  fence;  anybody announced? then ring
+//!   ringer:  publish the work;  count;  fence;  any announced? then ring
 //! ```
 //!
 //! Both fences are sequentially consistent. Whichever comes second sees what stands before the other: the sleeper
@@ -96,7 +96,7 @@
 //! A bell that panics loses no state: what a turn has in hand goes back while the panic goes on, and the bell is silent
 //! until the driver that it happened to has another turn.
 //!
-//! A set that is not empty counts no further change. That is enough: whoever set the first bit counted it, and a
+//! A set that is not empty counts no further change. That is enough: the one that set the first bit counted it, and a
 //! driver that has not taken the bits since has not slept either.
 //!
 //! While a driver takes from a set, its root is zero, and other drivers may find it empty and sleep. What the take
@@ -122,14 +122,14 @@
 //!
 //! * **R1, for ever**: the storage of a machine is borrowed for `'static`. Every pointer in it was made from a
 //!   `&'static` reference, or is null. Nothing is ever unmapped, moved or given back.
-//! * **R2, one lock**: only the holder of a slot's `locked` bit, or who has reserved a slot that has no tenant yet,
+//! * **R2, one lock**: only the holder of a slot's `locked` bit, or the reservation of a slot that has no tenant yet,
 //!   touches its payload. The bit is set by exchanges on a word where it was clear, so there is one holder. A slot is given
-//!   back by who has it reserved, or by who has ended its tenant; where that is in a batch, by the batch's owner, who buries
+//!   back by its reservation, or by what has ended its tenant; where that is in a batch, by the batch's owner, which buries
 //!   it.
-//! * **R3, one place**: only the owner of a slot, or who is allocating it, writes its place, puts it back or enters it. An
-//!   entry that is marked as owned was made by who had just become the owner, and belongs to one batch.
+//! * **R3, one place**: only the owner of a slot, or what is allocating it, writes its place, puts it back or enters it. An
+//!   entry that is marked as owned was made by what had just become the owner, and belongs to one batch.
 //! * **R4, initialised while live**: a payload is written before its slot becomes live (an odd version) and dropped
-//!   once, under the lock, before the version moves on. So whoever holds the lock of a live slot finds a value.
+//!   once, under the lock, before the version moves on. So the holder of the lock of a live slot finds a value.
 //! * **R5, inside**: a `SlotId`, `NodeId` or `SetId` is below the number of slots, nodes or sets of the machine that it
 //!   is used with. It was compared with that where it was made, or comes out of a cell or a bitmap of that machine, which
 //!   hold nothing else: links are written with nodes that exist, places and entries with numbers that were inside, and bits

@@ -2,7 +2,7 @@
 //!
 //! A program with many activities at once is usually a web of callbacks: each activity keeps a function that says how
 //! it goes on, and the library jumps to it. What was one procedure is then spread over many, cancellation leaves
-//! callbacks to states that are gone, and nobody can list what is going on.
+//! callbacks to states that are gone, and nothing can list what is going on.
 //!
 //! Immediate-mode user interfaces show a way out. Keep no continuation at all: run *one plain function* again and again
 //! from the top, and let it look at the state to find what to do next. It reads like the procedure that it is.

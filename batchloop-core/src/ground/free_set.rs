@@ -1,8 +1,8 @@
 //! The free slots: lowest first, so that live states stay dense.
 //!
 //! A set bit of the lowest level is a slot in use, so that all-zero storage is all free. A bit above says that the
-//! word below is full. The marks may lag behind in one direction only: a word with room is never left marked full (who
-//! marks looks again, and takes the mark back), while a full word may be unmarked for a while and costs a look.
+//! word below is full. The marks may lag behind in one direction only: a word with room is never left marked full (what
+//! marks it looks again, and takes the mark back), while a full word may be unmarked for a while and costs a look.
 
 use core::marker::PhantomData;
 

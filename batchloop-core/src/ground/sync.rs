@@ -26,11 +26,11 @@ mod without_swap {
 
     /// Loads and stores are those of the target. What reads and writes in one step does both in a critical section, so
     /// such steps on one word have one order. A `store` has no place in that order: where there are several cores, it
-    /// would be lost if it came between the two halves of somebody else's step.
+    /// would be lost if it came between the two halves of another one's step.
     ///
     /// So a word that is stored to has one writer at a time, and meets no steps of others but exchanges that fail, which
     /// write nothing: the lock of the trie, whose holder stores, and the state of a bell, whose winner does. The words
-    /// of a `Local` machine are its owner's, and others reach them by the inbox, which nobody stores to.
+    /// of a `Local` machine are its owner's, and others reach them by the inbox, which is never stored to.
     #[derive(Default)]
     #[repr(transparent)]
     pub(crate) struct AtomicUsize(atomic::AtomicUsize);

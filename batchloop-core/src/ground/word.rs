@@ -1,4 +1,4 @@
-//! Who may work on a machine: one thread, or any number.
+//! Which threads may work on a machine: one, or any number.
 
 use core::{
     marker::PhantomData,
@@ -92,7 +92,7 @@ impl Access for Local {
 
     #[inline(always)]
     fn exchange(word: &Word, current: usize, new: usize) -> Result<usize, usize> {
-        // Nobody else can have changed the word since this thread read `current` from it.
+        // No other thread can have changed the word since this one read `current` from it.
         word.0.store(new, Ordering::Relaxed);
         Ok(current)
     }

@@ -67,7 +67,7 @@ impl<T, A: Access> Dump<T, A> {
     /// assert_eq!(third.to_string(), "#2v1 active at the entrance: 9");
     /// ```
     pub fn lines(&self) -> impl Iterator<Item = impl fmt::Display + use<T, A>> + use<T, A> {
-        // In the closure too: who has the iterator can print.
+        // In the closure too: what has the iterator can print.
         let types = PhantomData::<Machine<T, A>>;
         let line = move |info| Line { info, types };
         self.live.iter().map(line)

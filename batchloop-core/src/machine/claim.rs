@@ -1,4 +1,4 @@
-//! Who comes first.
+//! Which of several comes first.
 
 use crate::{
     ground::sync::{AtomicUsize, Ordering},

@@ -262,7 +262,7 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// All of it. It stays at `usize::MAX` where the fields, which are anybody's to set, come to more.
+    /// All of it. It stays at `usize::MAX` where the fields, which are public, come to more.
     pub const fn total(&self) -> usize {
         self.payloads
             .saturating_add(self.bookkeeping)

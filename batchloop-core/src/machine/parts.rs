@@ -109,7 +109,7 @@ impl<T: 'static> Parts<T> {
 
 /// # Safety
 ///
-/// `payload` is the address of an initialised `T` that nobody else refers to.
+/// `payload` is the address of an initialised `T` to which there is no other reference.
 unsafe fn drop_payload<T>(payload: *mut u8) {
     // SAFETY: R4: the caller's promise.
     unsafe { core::ptr::drop_in_place(payload.cast::<T>()) };

@@ -334,7 +334,7 @@ macro_rules! storage {
 
     (@sort [$([$($cfg:tt)+])*] [$([$($handle:tt)+])*] $memory:tt []
         [$visibility:vis] $name:ident [$state:ty] [$capacity:expr]) => {
-        // Types have names of their own, so this one disturbs nobody. It has the capacity computed once: a mistake in
+        // Types have names of their own, so this one disturbs none. It has the capacity computed once: a mistake in
         // it is one error and not one for each array.
         $(#[$($cfg)+])*
         #[doc(hidden)]

@@ -156,7 +156,7 @@ impl<T, A: Access> Machine<T, A> {
     /// *Reentrancy*: the state is locked meanwhile. A `change` that signals or releases its own state gets `Busy`; one
     /// that wakes it is remembered. If it panics, the state is released and the panic goes on.
     ///
-    /// *Progress*: on a `Shared` machine it waits for whoever holds the lock of this state, for a few microseconds at
+    /// *Progress*: on a `Shared` machine it waits for the holder of the lock of this state, for a few microseconds at
     /// most; on a `Local` one it never waits.
     ///
     /// # Errors
@@ -172,7 +172,7 @@ impl<T, A: Access> Machine<T, A> {
         let lock = self.raw.lock_waiting::<A>(slot, handle.version.0);
         deliver(lock, change, |payload, change| {
             // SAFETY: R2, R6: the lock is held and the handle is of this machine's type, so the payload is a live
-            // `T` that nobody else refers to.
+            // `T` to which there is no other reference.
             let state = unsafe { &mut *payload.cast::<T>() };
             change(state)
         })
@@ -184,7 +184,7 @@ impl<T, A: Access> Machine<T, A> {
     ///
     /// # Errors
     ///
-    /// `Stale` if it has ended already, `Busy` if somebody works on it.
+    /// `Stale` if it has ended already, `Busy` if it is locked.
     ///
     /// # Panics
     ///
@@ -217,7 +217,7 @@ impl<T, A: Access> Machine<T, A> {
     /// let machine: Machine<&str> = Machine::heap(Capacity::slots(4));
     /// machine.allocate("stay").unwrap();
     /// machine.allocate("and wait").unwrap();
-    /// // Everybody looks again, because something that concerns all has changed.
+    /// // All look again, because something that concerns all has changed.
     /// for handle in machine.handles() {
     ///     let _ = machine.wake(handle);
     /// }
@@ -395,7 +395,7 @@ impl<T, A: Access> Reservation<T, A> {
         core::mem::forget(self);
         raw.payloads.witness.exclusive(slot);
         let payload = raw.payload(slot);
-        // SAFETY: R2, R4: the slot is reserved and has no tenant, so nobody can lock it or refer to its payload.
+        // SAFETY: R2, R4: the slot is reserved and has no tenant, so it cannot be locked, and nothing refers to its payload.
         unsafe { payload.cast::<T>().write(value) };
         // SAFETY: R2, R4: as above, and now the payload is written.
         let version = unsafe { raw.settle::<A>(slot, parent.map(|parent| parent.0)) };

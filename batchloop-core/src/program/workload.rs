@@ -5,7 +5,7 @@ use core::{fmt, ops::BitOr};
 /// The kind of work that the code behind a program point does; see [`point!`](crate::point).
 ///
 /// A driver serves a set of kinds ([`Machine::driver_for`](crate::Machine::driver_for)). At a point of another kind it
-/// takes nobody, and who arrives there waits, active, for a driver that serves the kind. If no driver does, they wait
+/// takes none, and states that arrive there wait, active, for a driver that serves the kind. If no driver does, they wait
 /// until one is made; a [dump](crate::Machine::dump) shows them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Workload(u8);

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What a parent is told when a [`Completion`] was dropped: nobody works for it any more, and no result will come.
+/// What a parent is told when a [`Completion`] was dropped: nothing works for it any more, and no result will come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Abandoned;
 
@@ -26,7 +26,7 @@ impl Error for Abandoned {}
 
 /// The duty to tell a parent the result of some work, once.
 ///
-/// Made by [`Me::completion`](crate::Me::completion) in the parent's closure, and kept by whoever does the work: most
+/// Made by [`Me::completion`](crate::Me::completion) in the parent's closure, and kept by what does the work: most
 /// often by a child, a state of another machine. [`complete`](Self::complete) signals the parent's hook if the
 /// parent is still the same incarnation. Else the result goes to the cleanup function, so that a late file
 /// descriptor or buffer is not lost.
@@ -84,7 +84,7 @@ impl Error for Abandoned {}
 /// ```
 ///
 /// **Dropped** before its result was delivered, it tells the parent's hook [`Abandoned`]: a child that is cancelled,
-/// or whose closure panics, does not leave its parent waiting. Where somebody works on the parent at that moment, for
+/// or whose closure panics, does not leave its parent waiting. Where the parent is locked at that moment, for
 /// as long as [`complete`](Self::complete) would wait, the parent is woken with [`Events::CLOSED`] instead. That
 /// needs no lock, but it does not count: it says that *at least* one of its completions was abandoned. Above all that
 /// is so inside the parent's own closure; [`dismiss`](Self::dismiss) is for a completion that the parent itself
@@ -118,12 +118,12 @@ impl<R, A: Access> Completion<R, A> {
     /// *Reentrancy*: the parent is locked while its hook runs, the cleanup function runs without a lock. If the hook
     /// panics, the parent is released, the result is gone, and the panic goes on.
     ///
-    /// *Progress*: on a `Shared` machine it waits for whoever holds the lock of the parent, for a few microseconds at
+    /// *Progress*: on a `Shared` machine it waits for the holder of the lock of the parent, for a few microseconds at
     /// most; on a `Local` one it never waits. Interrupt handlers use [`try_complete`](Self::try_complete).
     ///
     /// # Errors
     ///
-    /// [`Busy`] gives the result back if somebody works on the parent all that time; complete it again later. The
+    /// [`Busy`] gives the result back if the parent is locked all that time; complete it again later. The
     /// parent has not been told anything yet.
     pub fn complete(&mut self, result: R) -> Result<(), Busy<R>> {
         self.deliver(result, Hook::signal)
@@ -134,7 +134,7 @@ impl<R, A: Access> Completion<R, A> {
     ///
     /// # Errors
     ///
-    /// [`Busy`] gives the result back if somebody works on the parent right now.
+    /// [`Busy`] gives the result back if the parent is locked right now.
     pub fn try_complete(&mut self, result: R) -> Result<(), Busy<R>> {
         self.deliver(result, Hook::try_signal)
     }
@@ -167,7 +167,7 @@ impl<R, A: Access> Completion<R, A> {
         }
     }
 
-    /// Whether somebody waits for a result: none was delivered yet, and the parent lives.
+    /// Whether a result is waited for: none was delivered yet, and the parent lives.
     ///
     /// *Progress*: one load; callable from anywhere.
     pub fn is_wanted(&self) -> bool {

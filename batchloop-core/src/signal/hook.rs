@@ -143,12 +143,12 @@ impl<X, A: Access> Hook<X, A> {
     /// *Reentrancy*: the state is locked meanwhile. A callback that signals its own state gets `Busy`; one that wakes
     /// it is remembered. If it panics, the state is released and the panic goes on.
     ///
-    /// *Progress*: on a `Shared` machine it waits for whoever holds the lock of this state, for a few microseconds at
+    /// *Progress*: on a `Shared` machine it waits for the holder of the lock of this state, for a few microseconds at
     /// most; on a `Local` one it never waits. Interrupt handlers use [`try_signal`](Self::try_signal).
     ///
     /// # Errors
     ///
-    /// [`SignalError`] gives the arguments back: `Stale` if the state has ended, `Busy` if somebody works on it. On a
+    /// [`SignalError`] gives the arguments back: `Stale` if the state has ended, `Busy` if it is locked. On a
     /// `Shared` machine `Busy` is ordinary: the thread that has the lock may have been suspended. Try again later, as
     /// a state that answers [`Step::Again`](crate::Step::Again) does; an answer that is ignored here is an answer that is lost.
     pub fn signal(&self, arguments: X) -> Result<(), SignalError<X>> {
@@ -163,7 +163,7 @@ impl<X, A: Access> Hook<X, A> {
     ///
     /// # Errors
     ///
-    /// [`SignalError`] gives the arguments back: `Stale` if the state has ended, `Busy` if somebody works on it.
+    /// [`SignalError`] gives the arguments back: `Stale` if the state has ended, `Busy` if it is locked.
     pub fn try_signal(&self, arguments: X) -> Result<(), SignalError<X>> {
         let lock = self
             .state

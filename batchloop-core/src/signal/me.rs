@@ -176,7 +176,7 @@ impl<U, A: Access> Me<U, A> {
         Hook::new(self.state, self.offset, callback)
     }
 
-    /// What to give to somebody who works for this state: `done` is called with the result, or `cleanup` if this state
+    /// What to give to a state that works for this one: `done` is called with the result, or `cleanup` if this state
     /// has ended by then. `drop` is a fine `cleanup` for what cleans up after itself.
     ///
     /// `done` also gets to know, as [`Abandoned`], that the completion was dropped.

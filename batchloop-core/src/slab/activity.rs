@@ -32,7 +32,7 @@ impl RawMachine {
         }
     }
 
-    /// Counts a change at a point that somebody who may change the machine's words makes.
+    /// Counts a change at a point. The caller may change the machine's words.
     #[inline]
     pub(crate) fn count_change<A: Access>(&self, set: SetId) {
         if A::SHARED {

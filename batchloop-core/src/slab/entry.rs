@@ -19,7 +19,7 @@ const OWNED: u32 = 1 << 31;
 impl Entry {
     /// # Safety
     ///
-    /// R3: whoever has the batch that it is written for owns the slot.
+    /// R3: the owner of the batch that it is written for owns the slot.
     #[inline(always)]
     pub(super) unsafe fn owned(slot: SlotId) -> Self {
         Entry(slot.bits() | OWNED)

@@ -17,7 +17,7 @@ impl RawMachine {
         }
     }
 
-    /// Wakes those in the inbox. Answers whether there were any.
+    /// Wakes those in the inbox. Returns whether there were any.
     #[inline]
     pub(crate) fn route_inbox<A: Access>(&self) -> bool {
         let any = self.inbox_top.get() != 0;
@@ -35,7 +35,7 @@ impl RawMachine {
         self.counters.ring_for_own();
     }
 
-    /// Wakes whoever lives in the slot, if somebody does: for task wakers.
+    /// Wakes the state that lives in the slot, if one does: for task wakers.
     pub(crate) fn wake_tenant<A: Access>(&self, slot: SlotId) {
         if self.notify_tenant::<A>(slot) == Activate::Yes {
             self.activate::<A>(slot);

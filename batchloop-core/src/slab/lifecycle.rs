@@ -20,7 +20,7 @@
 //!
 //! | bits | field |
 //! |---|---|
-//! | 0 | `locked`: somebody may form a reference to the payload |
+//! | 0 | `locked`: its holder may form a reference to the payload |
 //! | 1 | `notified`: woken since its owner last looked |
 //! | 2, 3 | free, owned or parked |
 //! | 4 to 7 | events that were posted and have not been taken |
@@ -30,9 +30,9 @@
 //!
 //! * **one lock**: `locked` is set only by edges 5 and 8, on a word where it is clear.
 //! * **one owner**: `owned` is entered only by edge 3, from `parked`.
-//! * **active**: a slot that is parked and notified has its bit in the active set of its point, or somebody is
-//!   about to set it: the waker or parker who made it so, the hook that holds its lock, or a taker that has the bit
-//!   in hand. Each edge that makes a slot "parked, notified" answers [`Activate`], so that nobody can forget.
+//! * **active**: a slot that is parked and notified has its bit in the active set of its point, or one of these is
+//!   about to set it: the waker or parker that made it so, the hook that holds its lock, or a taker that has the bit
+//!   in hand. Each edge that makes a slot "parked, notified" returns [`Activate`], which must be used.
 //! * **stale**: an edge that starts from a handle compares the whole version in the same exchange.
 
 use crate::slab::events::Events;
@@ -107,7 +107,7 @@ pub(super) enum Ended {
     Free,
     /// As `Free`, but the version has gone round.
     Wrapped,
-    /// The slot is in somebody's batch, who buries it.
+    /// The slot is in a batch, whose owner buries it.
     Dead,
 }
 
@@ -178,7 +178,7 @@ impl Life {
         (Life(version << VERSION_SHIFT), version == 0)
     }
 
-    /// Edge 2, for whoever has a handle: its version is odd, so a slot of that version is live.
+    /// Edge 2, for the holder of a handle: its version is odd, so a slot of that version is live.
     #[inline]
     pub(super) fn wake(self, version: usize, events: Events) -> Option<(Life, Activate)> {
         debug_assert!(version % 2 == 1);
@@ -202,7 +202,7 @@ impl Life {
         }
     }
 
-    /// Edges 3 and 5 in one, for a taker that has the slot's bit in hand and runs the closure at once. Answers `None`
+    /// Edges 3 and 5 in one, for a taker that has the slot's bit in hand and runs the closure at once. Returns `None`
     /// where the bit was stale, and where a hook holds the lock, whose unlock will activate the slot again.
     #[inline]
     pub(crate) fn seize(self) -> Option<Life> {
@@ -217,7 +217,7 @@ impl Life {
     }
 
     /// Edge 4: the owner parks a slot that it has not entered. The slot is active, for its activation was not used.
-    /// Answers `None` where the slot died in the batch and is free now.
+    /// Returns whether it still lives; where it died in the batch, it is free now.
     #[inline]
     pub(crate) fn put_back(self) -> (Life, bool) {
         if self.is_live() {
@@ -282,7 +282,7 @@ impl Life {
         there_are.then_some((Life(left), taken))
     }
 
-    /// Edge 10, for whoever holds the lock. `owner` says that the caller also owns the slot.
+    /// Edge 10, for the holder of the lock. `owner` says that the caller also owns the slot.
     #[inline]
     pub(super) fn end(self, owner: bool, limit: VersionLimit) -> (Life, Ended) {
         let version = limit.after(self.version());

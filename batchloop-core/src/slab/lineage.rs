@@ -1,4 +1,4 @@
-//! Parents: who started a state, and whether they still live.
+//! Parents: which state started a state, and whether it still lives.
 
 use core::fmt;
 

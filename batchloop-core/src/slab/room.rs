@@ -16,7 +16,7 @@ impl RawMachine {
     pub(crate) fn watch_for_room<A: Access>(&self) {
         A::swap(&self.starved, 1);
         if A::SHARED {
-            // ORDERING: the partner is the fence in `give_back`: either that sees `starved`, or who called this sees
+            // ORDERING: the partner is the fence in `give_back`: either that sees `starved`, or the caller of this sees
             // the slot.
             fence(Ordering::SeqCst);
         }
@@ -49,7 +49,7 @@ impl RawMachine {
         })
     }
 
-    /// Gives a slot back, and counts a change if somebody is waiting for one.
+    /// Gives a slot back, and counts a change if one is waited for.
     ///
     /// # Safety
     ///

@@ -70,12 +70,12 @@ impl RawMachine {
         attempt::<A, _, _>(self.word(slot), edge)
     }
 
-    /// The version that edge 1 will give: the word of a reserved slot is nobody else's to change.
+    /// The version that edge 1 will give: the word of a reserved slot is not changed by others.
     pub(crate) fn version_to_come(&self, slot: SlotId) -> usize {
         self.life(slot).allocate(self.limit).version()
     }
 
-    /// Edge 13, for whoever reserved the slot and has told the handle of the tenant that does not come.
+    /// Edge 13, for the reservation of the slot, which has told the handle of the tenant that does not come.
     ///
     /// # Safety
     ///
@@ -86,7 +86,7 @@ impl RawMachine {
         unsafe { self.bury::<A>(slot, wrapped) };
     }
 
-    /// Edge 1, for whoever reserved the slot and has written its payload.
+    /// Edge 1, for the reservation of the slot, which has written its payload.
     ///
     /// # Safety
     ///
@@ -244,7 +244,7 @@ impl RawMachine {
         if live {
             self.activate_again::<A>(slot);
         } else {
-            // SAFETY: R2: its tenant has ended, and who owns it buries it.
+            // SAFETY: R2: its tenant has ended, and its owner buries it.
             unsafe { self.bury::<A>(slot, wrapped) };
         }
     }
@@ -285,7 +285,7 @@ impl RawMachine {
             }),
             Found::Deferred => None,
             Found::Buried(wrapped) => {
-                // SAFETY: R2: its tenant has ended, and who owns it buries it.
+                // SAFETY: R2: its tenant has ended, and its owner buries it.
                 unsafe { self.bury::<A>(slot, wrapped) };
                 None
             }
@@ -310,7 +310,7 @@ impl RawMachine {
         })
     }
 
-    /// Edge 6, for an owner who holds the lock, and whose slot stays active.
+    /// Edge 6, for an owner that holds the lock, and whose slot stays active.
     ///
     /// # Safety
     ///
@@ -398,7 +398,7 @@ impl<A: Access> Lock<A> {
         debug_assert!(self.owner);
         let this = self.leave();
         transition::<A, _>(this.word, |life| (life.keep(), ()));
-        // SAFETY: R3: who had the lock owns it.
+        // SAFETY: R3: the former holder of the lock owns it.
         unsafe { Entry::owned(this.slot) }
     }
 
@@ -418,7 +418,7 @@ impl<A: Access> Lock<A> {
     pub(crate) fn park_active(self) {
         debug_assert!(self.owner);
         let this = self.leave();
-        // SAFETY: R2, R3: who had the lock owns it.
+        // SAFETY: R2, R3: the former holder of the lock owns it.
         unsafe { this.raw.park_active::<A>(this.slot) };
     }
 
@@ -453,7 +453,7 @@ impl<A: Access> Drop for Lock<A> {
                 let &mut Free(raw, slot, owner, _) = self;
                 let ended = raw.transition::<A, _>(slot, |life| life.end(owner, raw.limit));
                 match ended {
-                    // SAFETY: R2: the edge has ended its tenant, and nobody owns it.
+                    // SAFETY: R2: the edge has ended its tenant, and it has no owner.
                     Ended::Free => unsafe { raw.give_back::<A>(slot) },
                     // SAFETY: R2: as above.
                     Ended::Wrapped => unsafe { raw.wrapped::<A>(slot) },
@@ -464,7 +464,7 @@ impl<A: Access> Drop for Lock<A> {
         let _free = Free::<A>(self.raw, self.slot, self.owner, PhantomData);
         self.raw.payloads.witness.exclusive(self.slot);
         let payload = self.payload();
-        // SAFETY: R2, R4: the lock is held, so nobody else has a reference; the slot is live, so its payload is
+        // SAFETY: R2, R4: the lock is held, so there is no other reference; the slot is live, so its payload is
         // initialised; and the version moves on before the slot can be locked again.
         unsafe { (self.raw.drop)(payload) };
     }

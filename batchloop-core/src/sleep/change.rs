@@ -5,11 +5,11 @@
 //!
 //! ```text
 //!   sleeper: announce;  fence;  compare with the snapshot;  wait
-//!   ringer:  count;     fence;  anybody announced? then ring the bell
+//!   ringer:  count;     fence;  any announced? then ring the bell
 //! ```
 //!
 //! The two fences are sequentially consistent, so one of the two sees the other: the sleeper the new count, or the
-//! ringer the announcement. Ringers make no system call while nobody sleeps.
+//! ringer the announcement. Ringers make no system call while no thread sleeps.
 
 use core::{cell::UnsafeCell, error::Error, fmt, mem::MaybeUninit, ptr};
 
@@ -164,7 +164,7 @@ impl ChangeCounter {
             return None;
         }
         let cell = self.bell.get();
-        // SAFETY: R7: SET was seen, so the bell is written and nobody writes it again.
+        // SAFETY: R7: SET was seen, so the bell is written and is not written again.
         let bell = unsafe { cell.read() };
         // SAFETY: R7: as above, the value is initialised.
         Some(unsafe { bell.assume_init() })
@@ -188,7 +188,7 @@ impl ChangeCounter {
 
     /// Counts a change, and rings the bell if a driver sleeps or is about to.
     ///
-    /// For whoever makes work that belongs to no state yet: a producer that fills a queue, say.
+    /// For what makes work that belongs to no state yet, such as a producer that fills a queue.
     ///
     /// *Progress*: lock-free, and callable from an interrupt handler if the bell is.
     pub fn ring(&self) {
@@ -261,7 +261,7 @@ impl ChangeCounter {
         self.ring_for_sleepers();
     }
 
-    /// Says that somebody is about to sleep.
+    /// Says that a thread is about to sleep.
     pub(super) fn announce(&self) {
         // ORDERING: Relaxed; the sleeper's fence orders it before the comparison.
         self.sleepers.fetch_add(1, Ordering::Relaxed);
@@ -313,7 +313,7 @@ pub(super) struct BellClaim<'a>(&'a ChangeCounter);
 impl BellClaim<'_> {
     pub(super) fn fill(self, bell: &'static dyn Bell) {
         let cell = self.0.bell.get();
-        // SAFETY: R7: the claim is that of the winner of the exchange, and nobody reads before SET.
+        // SAFETY: R7: the claim is that of the winner of the exchange, and it is not read before SET.
         unsafe { cell.write(MaybeUninit::new(bell)) };
         // ORDERING: Release; the partner is the Acquire load in `ChangeCounter::bell`.
         self.0.state.store(SET, Ordering::Release);

@@ -80,7 +80,7 @@ impl Counters {
         }
     }
 
-    /// Counts a change for every workload that somebody who may change the machine's words makes.
+    /// Counts a change for every workload. The caller may change the machine's words.
     pub(crate) fn count_for_all<A: Access>(&self) {
         let count = match A::SHARED {
             true => ChangeCounter::ring,

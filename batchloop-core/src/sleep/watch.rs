@@ -88,7 +88,7 @@ impl Watch {
         self.each_bell(&mut ChangeCounter::make_up);
     }
 
-    /// The turn came to its end. Answers whether another one is due.
+    /// The turn came to its end. Returns whether another one is due.
     pub(crate) fn finish(&mut self, backlog: bool) -> bool {
         self.unfinished = backlog;
         self.is_due()
@@ -156,7 +156,7 @@ impl Watch {
     /// one.turn(|cx| cx.arrivals().release())?;
     /// other.turn(|cx| cx.arrivals().release())?;
     /// if let Some(_one) = one.watch().announce() && let Some(_other) = other.watch().announce() {
-    ///     // Nobody has anything to do: sleep until a bell rings.
+    ///     // There is nothing to do: sleep until a bell rings.
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -112,7 +112,7 @@ impl Future for Changed<'_> {
     type Output = ();
 
     /// The protocol is that of [`ChangeCounter::sleep`](crate::sleep::ChangeCounter::sleep), where the wait lasts from this poll
-    /// to the next one. The task is registered first, so that whoever sees the announcement finds it.
+    /// to the next one. The task is registered first, so that a ringer that sees the announcement finds it.
     ///
     /// A later poll needs no fence. Each change that the first one has not seen is rung for. A ring that comes before this
     /// registration has left its mark in the task's cell, which the registration reads; so the change behind it is seen.

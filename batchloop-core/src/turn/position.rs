@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub struct Position {
     raw: &'static RawMachine,
-    /// That of the turn. A turn whose position nobody has asked for has none.
+    /// That of the turn. A turn whose position was not asked for has none.
     turn: usize,
     /// It stays on its thread, as the turn does.
     thread: PhantomData<*const ()>,

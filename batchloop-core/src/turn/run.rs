@@ -201,8 +201,8 @@ impl<A: Access> Run<A> {
         self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get))
     }
 
-    /// As `gather`, for a point with small batches, or one that is not served: the arrivals join those who wait, so
-    /// that other drivers may have them, and so that they do not starve those who wait.
+    /// As `gather`, for a point with small batches, or one that is not served: the arrivals join those that wait, so
+    /// that other drivers may have them, and so that they do not starve those that wait.
     #[inline(never)]
     fn gather_limited(&self, set: SetId, point: &ProgramPoint, arrivals: Segment) -> Segment {
         self.leave_at(set, arrivals);
@@ -252,7 +252,7 @@ impl<A: Access> Run<A> {
             return arrivals;
         }
         if !self.scratch.is_highest(arrivals) {
-            // Nothing can be added in this place, so the arrivals join those who wait.
+            // Nothing can be added in this place, so the arrivals join those that wait.
             self.let_go(arrivals);
             arrivals = Segment::EMPTY;
         }
@@ -267,7 +267,7 @@ impl<A: Access> Run<A> {
         self.scratch.unite(arrivals, claimed)
     }
 
-    /// Takes the bits of those who wait at a point and may have been woken, as many as there is room for.
+    /// Takes the bits of those that wait at a point and may have been woken, as many as there is room for.
     fn claim(&self, set: SetId, at_most: usize) -> Segment {
         let active = self.raw.active_set::<A>(set);
         let room = self.scratch.room(self.room().min(at_most));
@@ -281,7 +281,7 @@ impl<A: Access> Run<A> {
         if remain {
             self.backlog.set(true);
             if A::SHARED && self.raw.capacity.drivers > 1 {
-                // While the take went on, the point looked empty to other drivers, who may be about to sleep; and one
+                // While the take went on, the point looked empty to other drivers, which may be about to sleep; and one
                 // that sleeps can take the rest. A bell that panics loses nothing of what was taken.
                 let taken = Rest::<A>::of(self.raw, &self.scratch, segment);
                 self.raw.count_change::<A>(set);
