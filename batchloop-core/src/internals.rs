@@ -64,7 +64,7 @@
 //!    closure runs, and another exchange parks the slot, keeps it in the batch, or ends it.
 //! 4. What a closure keeps moves to the front of the batch's own segment of the scratch space, so a chain of stages
 //!    needs no further room.
-//! 5. The driver answers [`Progress::More`](crate::Progress::More) if a batch was full or the counter moved, else
+//! 5. The driver returns [`Progress::More`](crate::Progress::More) if a batch was full or the counter moved, else
 //!    [`Quiet`](crate::Progress::Quiet).
 //!
 //! A stage takes at most a batch, and leaves one index of scratch space for each point that the turn has still to

@@ -151,7 +151,7 @@ impl<T, A: Access> Machine<T, A> {
         self.raw.wake_token::<A>(token, events)
     }
 
-    /// Calls `change` with the state, and wakes it if that answers [`Reaction::Wake`].
+    /// Calls `change` with the state, and wakes it if that returns [`Reaction::Wake`].
     ///
     /// *Reentrancy*: the state is locked meanwhile. A `change` that signals or releases its own state gets `Busy`; one
     /// that wakes it is remembered. If it panics, the state is released and the panic goes on.

@@ -150,7 +150,7 @@ impl<X, A: Access> Hook<X, A> {
     ///
     /// [`SignalError`] gives the arguments back: `Stale` if the state has ended, `Busy` if it is locked. On a
     /// `Shared` machine `Busy` is ordinary: the thread that has the lock may have been suspended. Try again later, as
-    /// a state that answers [`Step::Again`](crate::Step::Again) does; an answer that is ignored here is an answer that is lost.
+    /// a state that returns [`Step::Again`](crate::Step::Again) does; arguments that are ignored here are lost.
     pub fn signal(&self, arguments: X) -> Result<(), SignalError<X>> {
         let lock = self
             .state

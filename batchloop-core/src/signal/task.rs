@@ -112,7 +112,7 @@ impl<U, A: Access> Me<U, A> {
         Ok(unsafe { task::Waker::from_raw(raw) })
     }
 
-    /// Polls a future that the state holds. Where it is pending, the state may answer [`Step::Wait`](crate::Step::Wait): the
+    /// Polls a future that the state holds. Where it is pending, the closure may return [`Step::Wait`](crate::Step::Wait): the
     /// future wakes it.
     ///
     /// The future must be `Unpin`, since the state is handed out as `&mut` and could be moved out of its slot. Any

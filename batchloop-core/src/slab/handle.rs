@@ -6,7 +6,7 @@ use crate::slab::lifecycle::VERSION_BITS;
 
 /// A slot and a version: the only thing that other subsystems may hold of a state.
 ///
-/// It does not keep the state alive. Once the state has ended, every use answers [`Stale`](crate::Stale), also when
+/// It does not keep the state alive. Once the state has ended, every use returns [`Stale`](crate::Stale), even when
 /// the slot has a new tenant. The version has 56 bits on 64-bit targets and 24 bits on 32-bit ones; see
 /// [`Wrap`](crate::slab::Wrap) for what happens at its end.
 ///

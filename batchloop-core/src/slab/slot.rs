@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// How often [`RawMachine::lock_waiting`] looks at a locked slot before it answers `Busy`: a few microseconds, more than a
+/// How often [`RawMachine::lock_waiting`] looks at a locked slot before it returns `Busy`: a few microseconds, more than a
 /// callback should take.
 #[cfg(not(loom))]
 const PATIENCE: usize = 2000;

@@ -273,7 +273,7 @@ impl ChangeCounter {
         self.sleepers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Calls `wait` unless the counter has moved since the snapshot; answers what it answers.
+    /// Calls `wait` unless the counter has moved since the snapshot. Returns what it returns.
     ///
     /// While `wait` runs, every change rings the bell. `wait` may return early; the driver then looks again.
     ///

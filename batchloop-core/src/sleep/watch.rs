@@ -129,7 +129,7 @@ impl Watch {
         another
     }
 
-    /// Calls `wait` unless another turn is due; answers what it answers.
+    /// Calls `wait` unless another turn is due. Returns what it returns.
     ///
     /// While `wait` runs, every change rings the bells of the counters. `wait` may return early; the driver then looks
     /// again.

@@ -238,7 +238,7 @@ impl<'t, T, A: Access> Turn<'t, T, A> {
 
     /// The states at the entrance that may have been woken: above all, those that have just been allocated.
     ///
-    /// The entrance is a point like others: a state that answers [`Step::Wait`](crate::Step::Wait) before it has
+    /// The entrance is a point like others: a state whose closure returns [`Step::Wait`](crate::Step::Wait) before it has
     /// been at any other waits here. A turn that never asks for them leaves them here, active.
     ///
     /// It goes into a variable: `cx.stage(point!(), cx.arrivals())` would borrow `cx` twice.

@@ -100,7 +100,7 @@ impl Bell for TaskBell {
     }
 }
 
-/// What [`TaskBell::changed`] answers. Dropping it ends the wait.
+/// What [`TaskBell::changed`] returns. Dropping it ends the wait.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Changed<'a> {
     bell: &'a TaskBell,

@@ -113,7 +113,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         Batch::empty(self.run())
     }
 
-    /// Reports [`Fault::OutOfScope`] to the turn of this batch, and answers an empty one: where there is no position for
+    /// Reports [`Fault::OutOfScope`] to the turn of this batch, and returns an empty one: where there is no position for
     /// a stage. The states go back to their point.
     #[must_use = "it is empty"]
     pub fn out_of_scope(self, point: &'static ProgramPoint) -> Batch<'t, U, A> {

@@ -73,7 +73,7 @@ impl<'t, A: Access> Sweep<'t, A> {
         }
     }
 
-    /// Runs the closure for each state, and does with it what the answer says.
+    /// Runs the closure for each state, and does with it what the step says.
     #[inline(always)]
     pub(super) fn advance(&mut self, work: &mut (impl FnMut(&mut Current<A>) -> Step + ?Sized)) {
         while let Some((lock, mut current)) = self.next() {

@@ -73,7 +73,7 @@ impl Board for Here {
         registers::SYST_CSR.write(0);
     }
 
-    /// The timer goes on by itself. It tells of one alarm, also where more were due while interrupts were held back.
+    /// The timer goes on by itself. It tells of one alarm, even if more were due while interrupts were held back.
     fn alarm_again() -> u64 {
         1
     }
