@@ -84,9 +84,9 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         self.raw.is_empty()
     }
 
-    /// Runs `work` once for each state and does with it what the [`Step`] says; answers those who go on.
+    /// Calls `work` on each state and applies the [`Step`] that it returns. Returns the states that go on.
     ///
-    /// A state that answers [`Step::Again`], or wakes itself and waits, comes again in the next turn, or at once where the
+    /// A state whose step is [`Step::Again`], or that wakes itself and waits, comes again in the next turn, or at once where the
     /// slot's earlier tenant was active at this point when it ended.
     ///
     /// *Reentrancy*: the state is locked while `work` has it. A hook on it that comes meanwhile waits or gets `Busy`; a
@@ -144,7 +144,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         all
     }
 
-    /// Splits the batch: those for which `choose` answers `true`, and the others.
+    /// Splits the batch: the states for which `choose` returns `true`, and the others.
     ///
     /// Where the scratch space is nearly full, the others are not in address order.
     ///
@@ -230,7 +230,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// # assert_eq!(machine.live(), 0);
     /// ```
     ///
-    /// More different projections than the machine has room for are [`Fault::ShapesExhausted`](crate::Fault::ShapesExhausted); then the answer is
+    /// More different projections than the machine has room for are [`Fault::ShapesExhausted`](crate::Fault::ShapesExhausted); then the batch is
     /// empty, and the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     #[inline(always)]
@@ -245,7 +245,7 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
     /// The batch as one of the states that contain the field: undoes [`project`](Self::project).
     ///
-    /// If the batch was not projected by this field last, that is [`Fault::Mismatch`](crate::Fault::Mismatch); then the answer is empty, and
+    /// If the batch was not projected by this field last, that is [`Fault::Mismatch`](crate::Fault::Mismatch); then the returned batch is empty, and
     /// the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     #[inline(always)]
