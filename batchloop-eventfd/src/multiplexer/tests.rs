@@ -74,6 +74,14 @@ impl Fixture {
         self.multiplexer.poll(&drivers, deadline).unwrap()
     }
 
+    /// Waits for what should come.
+    fn wait(&mut self) -> Polled {
+        let patience = Instant::now() + Duration::from_secs(20);
+        let polled = self.poll(Some(patience));
+        assert!(Instant::now() < patience, "nothing ends the sleep");
+        polled
+    }
+
     /// One round of turns, and what is there without waiting for it.
     fn round(&mut self) -> Polled {
         self.quiet();
@@ -97,17 +105,17 @@ fn readiness_arrives_as_events() {
     let (handle, mut peer) = fixture.state();
     fixture.quiet();
     // A new socket can be written to at once.
-    assert_eq!(fixture.poll(None).delivered, 1);
+    assert_eq!(fixture.wait().delivered, 1);
     fixture.quiet();
     assert_eq!(fixture.look(handle, |state| state.seen), Events::WRITABLE);
     peer.write_all(b"x").unwrap();
-    assert_eq!(fixture.poll(None).delivered, 1);
+    assert_eq!(fixture.wait().delivered, 1);
     fixture.quiet();
     let seen = fixture.look(handle, |state| state.seen);
     assert!(seen.contains(Events::READABLE), "{seen:?}");
     assert!(!seen.contains(Events::CLOSED), "{seen:?}");
     drop(peer);
-    let _ = fixture.poll(None);
+    let _ = fixture.wait();
     fixture.quiet();
     let seen = fixture.look(handle, |state| state.seen);
     assert!(seen.contains(Events::READABLE | Events::CLOSED), "{seen:?}");
@@ -127,7 +135,7 @@ fn an_event_for_a_state_that_has_ended_is_counted_and_dropped() {
     fixture.quiet();
     let runs = fixture.look(second, |state| state.runs);
     peer.write_all(b"x").unwrap();
-    let polled = fixture.poll(None);
+    let polled = fixture.wait();
     assert_eq!((polled.delivered, polled.stale), (0, 1));
     fixture.quiet();
     assert_eq!(fixture.look(second, |state| state.runs), runs);
@@ -287,7 +295,7 @@ fn a_producer_is_ready_until_it_says_otherwise() {
     assert!(!producer.is_ready());
     peer.write_all(b"x").unwrap();
     fixture.quiet();
-    assert_eq!(fixture.poll(None).producers, 1);
+    assert_eq!(fixture.wait().producers, 1);
     assert!(producer.is_ready());
     source.read_exact(&mut [0]).unwrap();
     producer.exhausted();
@@ -295,7 +303,7 @@ fn a_producer_is_ready_until_it_says_otherwise() {
     peer.write_all(b"y").unwrap();
     while !producer.is_ready() {
         fixture.quiet();
-        let _ = fixture.poll(None);
+        let _ = fixture.wait();
     }
     // The number of one that is left goes to the next one.
     drop(producer);
@@ -304,7 +312,7 @@ fn a_producer_is_ready_until_it_says_otherwise() {
     assert!(!producer.is_ready());
     peer.write_all(b"x").unwrap();
     while !producer.is_ready() {
-        let _ = fixture.poll(None);
+        let _ = fixture.wait();
     }
 }
 
@@ -356,14 +364,18 @@ fn pauses_lose_nothing() {
                     for (_, peer) in &mut clients {
                         peer.write_all(b"x").unwrap();
                     }
-                    answered.recv().unwrap();
+                    if answered.recv().is_err() {
+                        return;
+                    }
                 }
             });
+            // Dropped if this fails, so that the clients end.
+            let answer = answer;
             let mut received = [0; 1];
             for _ in 0..ROUNDS {
                 let mut left = 4;
                 while left > 0 {
-                    fixture.poll(None);
+                    fixture.wait();
                     let begun = Instant::now();
                     let _ = fixture.driver.turn(|cx| {
                         let new = cx.arrivals();
@@ -698,7 +710,7 @@ fn rested(pause: Duration) -> (Fixture, Vec<(Handle<State>, UnixStream)>) {
             peer.write_all(b"x").unwrap();
         }
         fixture.quiet();
-        assert_eq!(fixture.poll(None).delivered, 2);
+        assert_eq!(fixture.wait().delivered, 2);
     }
     assert!(fixture.multiplexer.pause_policy.is_on());
     fixture.quiet();

@@ -1,4 +1,8 @@
-use std::net::TcpStream;
+use std::{
+    fs,
+    net::TcpStream,
+    os::fd::{AsFd, AsRawFd},
+};
 
 use batchloop_core::{Capacity, Driver, Machine, Step, point};
 
@@ -208,4 +212,26 @@ fn what_goes_wrong_with_one_client_is_known() {
     ] {
         assert!(!is_the_clients(error));
     }
+}
+
+#[test]
+fn clients_sockets_do_not_block_and_are_closed_on_exec() {
+    let mut fixture = Fixture::new(100);
+    let _client = fixture.client();
+    let (listener, registry) = (&mut fixture.listener, &fixture.registry);
+    let turn = fixture.driver.turn(|cx| {
+        listener.accept(cx, registry, |stream| stream);
+        cx.arrivals()
+            .for_each(|stream, _| {
+                let descriptor = stream.as_fd().as_raw_fd();
+                let known = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap();
+                let flags = known.lines().find_map(|line| line.strip_prefix("flags:"));
+                let flags = u32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
+                let [nonblock, cloexec] = [0o4000, 0o2_000_000];
+                assert_eq!(flags & (nonblock | cloexec), nonblock | cloexec);
+            })
+            .release();
+    });
+    turn.unwrap();
+    assert_eq!(fixture.listener.accepted().clients, 1);
 }
