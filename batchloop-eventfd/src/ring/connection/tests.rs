@@ -655,3 +655,25 @@ fn a_ring_that_is_dropped_ends_what_it_was_receiving() {
     assert_eq!(error.raw_os_error(), Some(Errno::CANCELED.raw_os_error()));
     assert_eq!(fixture.connection.broken(), Some(Errno::CANCELED));
 }
+
+#[test]
+fn what_waits_for_a_send_that_is_not_reported_goes_on_when_it_is_submitted() {
+    let mut ends = Fixture::new();
+    ends.plan();
+    ends.connection.send(b"last").unwrap();
+    ends.plan();
+    assert!(ends.is_idle());
+    ends.connection.end().unwrap();
+    assert!(ends.connection.has_plans());
+    let mut fills = Fixture::new();
+    fills.plan();
+    for _ in 0..4 {
+        fills.connection.send(&[1; SLOW]).unwrap();
+    }
+    fills.plan();
+    assert!(fills.is_idle());
+    assert_eq!(fills.connection.send(b"x").unwrap(), 0);
+    assert!(fills.connection.has_plans());
+    assert_eq!(fills.connection.sent_unreported(), Events::WRITABLE);
+    assert!(fills.is_idle());
+}
