@@ -1,8 +1,42 @@
 //! How it works inside, and the rules that the `unsafe` code rests on. There is no code here.
 //!
 //! The order is that of a state's life: the slot that it lives in, the bit that says it is active, the turn that
-//! finds the bit, the sleep of a driver that finds none, and the trie that knows where each state waits. The rules
-//! come last.
+//! finds the bit, the sleep of a driver that finds none, and the trie that knows where each state waits. The words come
+//! first, and the rules last.
+//!
+//! # Words
+//!
+//! One word for one thing, in the code and in what is written about it.
+//!
+//! | word | what it is |
+//! |---|---|
+//! | state | a value of the machine's type, from its allocation to its end |
+//! | slot | the place in memory where one state at a time lives; `SlotId` is its number |
+//! | tenant | the state that a slot holds as long as it has one version |
+//! | version | how often a slot has changed hands; odd while it has a tenant |
+//! | handle, token, lineage | a tenant by slot and version: with its type, in 64 bits, and of any machine |
+//! | reserved | said of a slot that is taken and has no tenant yet |
+//! | owned | said of a slot that is in some batch; its owner may move it to another point |
+//! | locked | said of a slot whose payload a closure or hook may look into |
+//! | payload | the state's bytes |
+//! | parked | said of a slot that waits at a point |
+//! | woken, notified | said of a slot whose closure is to run once more |
+//! | active | parked and notified |
+//! | point | a place in the program's text; with its iteration a *site* |
+//! | stage, scope | a visit to a point where states wait; one deeper in the call stack |
+//! | entrance | where new states wait, before the first point |
+//! | node | a site below a scope, as the trie knows it; `NodeId` is its number |
+//! | set | the active slots of one point; `SetId` is its number, and the *place* of a slot is the set where its bit goes |
+//! | inbox | the slots that other threads have woken on a `Local` machine |
+//! | traversal | the way of one turn through the points; a *cursor* is where it stands |
+//! | shape | the path of fields from a state to what a batch works on |
+//! | turn | one run of the entry point, by a driver |
+//! | batch | the states that a stage has taken; a *segment* of the driver's *scratch space* has their *entries* |
+//! | claimed | said of an entry whose bit was taken, and whose slot is not owned yet |
+//! | change | what may give a driver something to do; it is *counted*, and *rings* the bell of a driver that *announced* its sleep |
+//! | watch | what a driver looks at before it sleeps: the change counters of its workloads |
+//! | record | what a machine knows of itself, apart from its arrays: `RawMachine` |
+//! | row | the words that all of a machine's bookkeeping lies in |
 //!
 //! # A slot
 //!

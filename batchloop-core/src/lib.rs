@@ -96,7 +96,7 @@
 //! * **Few states gain nothing.** The cost of a turn over `P` points is a few loads each; with ten activities, threads
 //!   are simpler.
 //! * **Memory is for ever.** A machine's storage is `'static`: a `static`, or leaked heap. Its capacity is fixed, and a
-//!   full slab is an ordinary answer ([`Full`]).
+//!   full slab is an ordinary result ([`Full`]).
 //! * **A `Local` machine's hooks stay on its thread.** Other threads and interrupt handlers can wake its states
 //!   ([`Waker`]) and ring its counter, no more. A [`Shared`] machine has no such limit and costs atomic instructions.
 //! * **A handle belongs to one machine.** On another machine of the same type it names some other state. That is wrong,
@@ -152,6 +152,36 @@ macro_rules! opaque_debug {
             }
         }
     )*};
+}
+
+/// `Display` and `Error` of what says one thing, or one thing for each form that it has. What gives a value back is printed
+/// without it, for the value need not be `Debug`.
+macro_rules! error {
+    ($name:ident: $text:literal $(, $field:ident)?) => {
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                $(let $field = self.$field;)?
+                write!(f, $text)
+            }
+        }
+
+        impl core::error::Error for $name {}
+    };
+    ($name:ident<$value:ident> { $($form:pat => $debug:literal, $text:literal;)+ }) => {
+        impl<$value> core::fmt::Debug for $name<$value> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(match self { $($form => $debug),+ })
+            }
+        }
+
+        impl<$value> core::fmt::Display for $name<$value> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(match self { $($form => $text),+ })
+            }
+        }
+
+        impl<$value> core::error::Error for $name<$value> {}
+    };
 }
 
 mod ground;

@@ -186,7 +186,7 @@ impl<'s> Timers<'s> {
 
     /// Wakes the states whose deadlines have come, in any order; returns how many still lived.
     ///
-    /// A present before an earlier one counts as that one.
+    /// `now` never goes backwards: an earlier value is treated as the latest one seen.
     pub fn expire<T, A: Access>(&mut self, now: u64, machine: &Machine<T, A>) -> usize {
         self.expire_at_most(usize::MAX, now, machine)
     }

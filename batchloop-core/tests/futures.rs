@@ -202,7 +202,7 @@ fn static_storage_has_room_for_tasks_and_other_storage_says_that_it_has_not() {
     }
     assert_eq!(
         NoTasks.to_string(),
-        "the machine's storage has no room for task wakers"
+        "the machine has no room for task wakers: `Capacity::tasks` is false"
     );
 }
 

@@ -19,11 +19,11 @@ fn refusal(capacity: impl FnOnce() -> Capacity + UnwindSafe) -> &'static str {
 #[test]
 fn a_machine_has_from_one_slot_to_31_bits_of_them() {
     const MOST: usize = (1 << 31) - 1;
-    assert_eq!(refusal(|| Capacity::slots(0)), "a machine needs a slot");
+    assert_eq!(refusal(|| Capacity::slots(0)), "`slots` must be at least 1");
     assert_eq!(Capacity::slots(1).slot_count(), 1);
     assert_eq!(Capacity::slots(MOST).slot_count(), MOST);
     let message = refusal(|| Capacity::slots(MOST + 1));
-    assert_eq!(message, "slots are numbered with 31 bits");
+    assert_eq!(message, "`slots` must be below 2^31");
 }
 
 #[test]
@@ -32,15 +32,15 @@ fn points_and_scopes_are_numbered_with_15_bits() {
     let machine: Machine<u8> = Machine::heap(Capacity::slots(1).points(MOST).scopes(MOST));
     assert_eq!(machine.live(), 0);
     let message = refusal(|| Capacity::slots(1).points(MOST + 1));
-    assert_eq!(message, "points are numbered with 15 bits");
+    assert_eq!(message, "`points` must be below 2^15");
     let message = refusal(|| Capacity::slots(1).scopes(MOST + 1));
-    assert_eq!(message, "scopes are numbered with 15 bits");
+    assert_eq!(message, "`scopes` must be below 2^15");
 }
 
 #[test]
 fn a_batch_has_room_for_one_state_and_at_most_for_all() {
     let message = refusal(|| Capacity::slots(1).batch(0));
-    assert_eq!(message, "a batch needs room for a state");
+    assert_eq!(message, "`batch` must be at least 1");
     let all = Capacity::slots(100).batch(100);
     assert_eq!(Capacity::slots(100).batch(usize::MAX), all);
     let fixed = |capacity: Capacity| capacity.footprint::<u8>().fixed;
@@ -55,7 +55,7 @@ fn drivers_are_the_bits_of_a_word() {
     assert_eq!(fixed(MOST), fixed(1) + (MOST - 1) * one);
     for drivers in [0, MOST + 1] {
         let message = refusal(move || Capacity::slots(1).drivers(drivers));
-        assert_eq!(message, "drivers are the bits of a word");
+        assert_eq!(message, "`drivers` must be between 1 and `usize::BITS`");
     }
 }
 
@@ -104,7 +104,10 @@ fn a_version_has_from_one_bit_to_all_that_the_word_has_left() {
     assert_eq!(Version::BITS, usize::BITS - 8);
     for bits in [0, Version::BITS + 1] {
         let message = refusal(move || Capacity::slots(1).version_bits(bits));
-        assert_eq!(message, "a version has from 1 to `Version::BITS` bits");
+        assert_eq!(
+            message,
+            "`version_bits` must be between 1 and `Version::BITS`"
+        );
     }
     for bits in [1, 2, Version::BITS] {
         let capacity = Capacity::slots(1).version_bits(bits);

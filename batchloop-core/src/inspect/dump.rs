@@ -24,6 +24,7 @@ use crate::{
 /// ```
 ///
 /// *Reentrancy*: it may be printed from anywhere, even from a closure that has a state; that one shows as busy.
+#[must_use = "a dump shows nothing until it is printed"]
 pub struct Dump<T: 'static, A: Access = Local> {
     live: LiveStates,
     machine: Machine<T, A>,

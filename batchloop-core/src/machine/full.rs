@@ -1,7 +1,5 @@
 //! What a machine has no room for: small types that give things back.
 
-use core::{error::Error, fmt};
-
 /// Every slot is in use. The value that found no place is inside.
 ///
 /// ```
@@ -18,19 +16,9 @@ use core::{error::Error, fmt};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Full<T>(pub T);
 
-impl<T> fmt::Debug for Full<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Full(..)")
-    }
-}
-
-impl<T> fmt::Display for Full<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("every slot of the machine is in use")
-    }
-}
-
-impl<T> Error for Full<T> {}
+error!(Full<T> {
+    Full(_) => "Full(..)", "every slot of the machine is in use";
+});
 
 /// Why a state could not be given a parent. The value comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,37 +29,17 @@ pub enum ChildError<T> {
     NoParents(T),
 }
 
-impl<T> fmt::Debug for ChildError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ChildError::Full(_) => "Full(..)",
-            ChildError::NoParents(_) => "NoParents(..)",
-        })
-    }
-}
-
-impl<T> fmt::Display for ChildError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ChildError::Full(_) => "every slot of the machine is in use",
-            ChildError::NoParents(_) => "the machine's storage has no room for parents",
-        })
-    }
-}
-
-impl<T> Error for ChildError<T> {}
+error!(ChildError<T> {
+    ChildError::Full(_) => "Full(..)", "every slot of the machine is in use";
+    ChildError::NoParents(_) => "NoParents(..)",
+        "the machine has no room for parents: `Capacity::parents` is false";
+});
 
 /// Static storage can be claimed by one machine only, and this one has been.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claimed;
 
-impl fmt::Display for Claimed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the storage already belongs to a machine")
-    }
-}
-
-impl Error for Claimed {}
+error!(Claimed: "the storage already belongs to a machine");
 
 /// All the drivers that the machine has room for exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,10 +48,4 @@ pub struct DriversTaken {
     pub capacity: usize,
 }
 
-impl fmt::Display for DriversTaken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "all {} drivers of the machine are in use", self.capacity)
-    }
-}
-
-impl Error for DriversTaken {}
+error!(DriversTaken: "all {capacity} drivers of the machine are in use", capacity);

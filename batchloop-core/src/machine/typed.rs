@@ -116,7 +116,7 @@ impl<T, A: Access> Machine<T, A> {
 
     /// Makes a state potentially active, nothing more.
     ///
-    /// What the caller wrote before is seen by the closure that runs next for this state, also if the state was
+    /// What the caller wrote before is seen by the closure that runs next for this state, even if the state was
     /// active already.
     ///
     /// *Progress*: lock-free. For interrupt handlers and, with a `Local` machine, other threads, there is

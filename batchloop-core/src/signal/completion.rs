@@ -1,6 +1,6 @@
 //! Completions: how a state that works for another one says what became of the work.
 
-use core::{error::Error, fmt};
+use core::fmt;
 
 use crate::{
     ground::word::{Access, Local},
@@ -16,13 +16,7 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Abandoned;
 
-impl fmt::Display for Abandoned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the work was abandoned")
-    }
-}
-
-impl Error for Abandoned {}
+error!(Abandoned: "the work was abandoned");
 
 /// The duty to tell a parent the result of some work, once.
 ///

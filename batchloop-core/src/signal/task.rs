@@ -1,8 +1,6 @@
 //! Futures inside states: task wakers without allocation.
 
 use core::{
-    error::Error,
-    fmt,
     marker::PhantomData,
     pin::Pin,
     task::{self, Poll, RawWaker, RawWakerVTable},
@@ -18,13 +16,7 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoTasks;
 
-impl fmt::Display for NoTasks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the machine's storage has no room for task wakers")
-    }
-}
-
-impl Error for NoTasks {}
+error!(NoTasks: "the machine has no room for task wakers: `Capacity::tasks` is false");
 
 impl TaskCell {
     /// Wakes the state that lives in the slot of this cell.

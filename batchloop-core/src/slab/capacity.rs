@@ -39,6 +39,7 @@ pub enum Wrap {
 /// # assert!(PAGES.local().is_ok());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "each limit is set in the value that is returned"]
 pub struct Capacity {
     pub(crate) slots: usize,
     pub(crate) points: usize,
@@ -61,10 +62,10 @@ impl Capacity {
     /// With no slots, or more than 2³¹ - 1. In a `const` that is an error of the compiler.
     #[track_caller]
     pub const fn slots(slots: usize) -> Self {
-        assert!(slots > 0, "a machine needs a slot");
+        assert!(slots > 0, "`slots` must be at least 1");
         assert!(
             slots as u64 <= (u32::MAX >> 1) as u64,
-            "slots are numbered with 31 bits"
+            "`slots` must be below 2^31"
         );
         Capacity {
             slots,
@@ -87,7 +88,7 @@ impl Capacity {
     /// Beyond 2¹⁵ - 1.
     #[track_caller]
     pub const fn points(mut self, points: usize) -> Self {
-        assert!(points < 1 << 15, "points are numbered with 15 bits");
+        assert!(points < 1 << 15, "`points` must be below 2^15");
         self.points = points;
         self
     }
@@ -99,7 +100,7 @@ impl Capacity {
     /// Beyond 2¹⁵ - 1.
     #[track_caller]
     pub const fn scopes(mut self, scopes: usize) -> Self {
-        assert!(scopes < 1 << 15, "scopes are numbered with 15 bits");
+        assert!(scopes < 1 << 15, "`scopes` must be below 2^15");
         self.scopes = scopes;
         self
     }
@@ -112,7 +113,7 @@ impl Capacity {
     /// At 0.
     #[track_caller]
     pub const fn batch(mut self, batch: usize) -> Self {
-        assert!(batch > 0, "a batch needs room for a state");
+        assert!(batch > 0, "`batch` must be at least 1");
         // Places in the scratch space are numbered with 32 bits.
         let most = if self.slots < 1 << 30 {
             self.slots
@@ -132,7 +133,7 @@ impl Capacity {
     pub const fn drivers(mut self, drivers: usize) -> Self {
         assert!(
             drivers > 0 && drivers <= usize::BITS as usize,
-            "drivers are the bits of a word"
+            "`drivers` must be between 1 and `usize::BITS`"
         );
         self.drivers = drivers;
         self
@@ -146,10 +147,10 @@ impl Capacity {
     /// At 0, or beyond [`Workload::COUNT`](Workload::COUNT).
     #[track_caller]
     pub const fn workloads(mut self, workloads: usize) -> Self {
-        assert!(workloads > 0, "a machine needs a change counter");
+        assert!(workloads > 0, "`workloads` must be at least 1");
         assert!(
             workloads <= Workload::COUNT,
-            "there are eight kinds of work"
+            "`workloads` must be at most 8"
         );
         self.workloads = workloads;
         self
@@ -173,16 +174,17 @@ impl Capacity {
         self
     }
 
-    /// Gives the version fewer bits than the word has, so that a test can see it wrap.
+    /// For tests: gives the version fewer bits than the word has, so that it wraps soon.
     ///
     /// # Panics
     ///
     /// At 0, or beyond [`Version::BITS`](crate::slab::Version::BITS).
+    #[doc(hidden)]
     #[track_caller]
     pub const fn version_bits(mut self, bits: u32) -> Self {
         assert!(
             bits >= 1 && bits <= crate::slab::lifecycle::VERSION_BITS,
-            "a version has from 1 to `Version::BITS` bits"
+            "`version_bits` must be between 1 and `Version::BITS`"
         );
         self.version_bits = bits;
         self

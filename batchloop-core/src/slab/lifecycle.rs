@@ -35,6 +35,8 @@
 //!   in hand. Each edge that makes a slot "parked, notified" returns [`Activate`], which must be used.
 //! * **stale**: an edge that starts from a handle compares the whole version in the same exchange.
 
+use core::fmt;
+
 use crate::slab::events::Events;
 
 const LOCKED: usize = 1;
@@ -50,8 +52,30 @@ pub(super) const VERSION_SHIFT: u32 = 8;
 pub(super) const VERSION_BITS: u32 = usize::BITS - VERSION_SHIFT;
 
 /// The lifecycle word of a slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life(pub(super) usize);
+
+impl fmt::Debug for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.0 & PHASE {
+            0 => "free",
+            OWNED => "owned",
+            PARKED => "parked",
+            _ => "owned and parked",
+        };
+        write!(f, "Life(v{} {phase}", self.version())?;
+        if self.is_notified() {
+            f.write_str(", notified")?;
+        }
+        if self.is_locked() {
+            f.write_str(", locked")?;
+        }
+        if !self.events().is_empty() {
+            write!(f, ", {:?}", self.events())?;
+        }
+        f.write_str(")")
+    }
+}
 
 /// Whether the edge obliges its caller to set the slot's bit in the active set of its point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -210,7 +234,7 @@ impl Life {
         ready.then_some(Life((self.0 ^ PHASE) & !NOTIFIED | LOCKED))
     }
 
-    /// Edge 6: the closure answered `Again`, or has not run.
+    /// Edge 6: the closure returned `Again`, or has not run.
     #[inline]
     pub(super) fn park_active(self) -> Life {
         Life((self.0 & !(PHASE | LOCKED)) | PARKED | NOTIFIED)
@@ -239,14 +263,14 @@ impl Life {
         }
     }
 
-    /// Edge 6: the closure answered `Wait`.
+    /// Edge 6: the closure returned `Wait`.
     #[inline]
     pub(super) fn park(self) -> (Life, Activate) {
         let parked = (self.0 & !(PHASE | LOCKED)) | PARKED;
         (Life(parked), Activate::when(self.is_notified()))
     }
 
-    /// Edge 7: the closure answered `Next`.
+    /// Edge 7: the closure returned `Next`.
     #[inline]
     pub(crate) fn keep(self) -> Life {
         Life(self.0 & !LOCKED)

@@ -154,7 +154,7 @@ pub(crate) struct RawMachine {
     pub(crate) scratch: &'static [Index],
     pub(crate) trie: Trie,
     pub(crate) limit: VersionLimit,
-    /// Whether somebody has seen every slot in use since the last one was given back.
+    /// Whether every slot was seen in use since the last one was given back.
     pub(crate) starved: Word,
     /// How many slots have a state or are reserved for one.
     pub(crate) live: Word,
@@ -299,7 +299,7 @@ impl RawMachine {
         self.place_cell(slot).0.load(Ordering::Relaxed)
     }
 
-    /// Only the slot's owner, or whoever is allocating it, may call this: R3.
+    /// Only the slot's owner, or what is allocating it, may call this: R3.
     #[inline]
     pub(crate) fn set_place(&self, slot: SlotId, set: SetId) {
         self.place_cell(slot).0.store(set, Ordering::Relaxed);

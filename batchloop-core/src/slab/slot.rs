@@ -108,7 +108,7 @@ impl RawMachine {
         version
     }
 
-    /// Edge 2. The exchange happens also where the word does not change: it publishes what the waker has written.
+    /// Edge 2. The exchange happens even where the word does not change: it publishes what the waker has written.
     #[inline]
     pub(crate) fn wake<A: Access>(
         &self,

@@ -1,18 +1,10 @@
 //! Why a state was not reached: small types that give things back.
 
-use core::{error::Error, fmt};
-
 /// The state that the handle named has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stale;
 
-impl fmt::Display for Stale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the state has ended")
-    }
-}
-
-impl Error for Stale {}
+error!(Stale: "the state has ended");
 
 /// Why a signal was not delivered. The arguments come back.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,40 +24,15 @@ impl<X> SignalError<X> {
     }
 }
 
-impl<X> fmt::Debug for SignalError<X> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SignalError::Stale(_) => "Stale(..)",
-            SignalError::Busy(_) => "Busy(..)",
-        })
-    }
-}
-
-impl<X> fmt::Display for SignalError<X> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SignalError::Stale(_) => "the state has ended",
-            SignalError::Busy(_) => "the state is locked",
-        })
-    }
-}
-
-impl<X> Error for SignalError<X> {}
+error!(SignalError<X> {
+    SignalError::Stale(_) => "Stale(..)", "the state has ended";
+    SignalError::Busy(_) => "Busy(..)", "the state is locked";
+});
 
 /// The parent is locked right now: a closure or a hook works on it. The result that was not delivered is inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Busy<R>(pub R);
 
-impl<R> fmt::Debug for Busy<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Busy(..)")
-    }
-}
-
-impl<R> fmt::Display for Busy<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the parent is locked")
-    }
-}
-
-impl<R> Error for Busy<R> {}
+error!(Busy<R> {
+    Busy(_) => "Busy(..)", "the parent is locked";
+});

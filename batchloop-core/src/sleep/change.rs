@@ -1,17 +1,10 @@
 //! The change counter: how a driver knows whether it may sleep.
 //!
-//! A driver takes a [`Snapshot`], runs the entry point, and sleeps only while the counter has not moved since. The
-//! protocol is that of an eventcount:
-//!
-//! ```text
-//!   sleeper: announce;  fence;  compare with the snapshot;  wait
-//!   ringer:  count;     fence;  any announced? then ring the bell
-//! ```
-//!
-//! The two fences are sequentially consistent, so one of the two sees the other: the sleeper the new count, or the
-//! ringer the announcement. Ringers make no system call while no thread sleeps.
+//! A driver takes a [`Snapshot`], runs the entry point, and sleeps only while the counter has not moved since. That is an
+//! eventcount; [the internals](crate::internals#sleeping) have its protocol. Ringers make no system call while no thread
+//! sleeps.
 
-use core::{cell::UnsafeCell, error::Error, fmt, mem::MaybeUninit, ptr};
+use core::{cell::UnsafeCell, fmt, mem::MaybeUninit, ptr};
 
 use crate::ground::sync::{AtomicUsize, Ordering, fence};
 
@@ -70,13 +63,7 @@ impl Snapshot {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BellTaken;
 
-impl fmt::Display for BellTaken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the change counter already has a bell")
-    }
-}
-
-impl Error for BellTaken {}
+error!(BellTaken: "the change counter already has a bell");
 
 const NO_BELL: usize = 0;
 const SETTING: usize = 1;

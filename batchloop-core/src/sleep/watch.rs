@@ -94,7 +94,7 @@ impl Watch {
         self.is_due()
     }
 
-    /// Leaves the owner's changes since out of account.
+    /// Discounts the owner's own changes made since then.
     pub(crate) fn forget_own_changes(&mut self) {
         self.since = self.since.with_own_of(self.now());
     }

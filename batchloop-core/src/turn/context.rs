@@ -45,17 +45,17 @@ impl<'t, A: Access> Context<'t, A> {
         visit.node
     }
 
-    /// A place where states may wait: the batch arrives here, and those who wait here and may have been woken are
-    /// taken along. The answer is all of them, in address order.
+    /// A place where states may wait: the batch arrives here, and the states that wait here and may have been woken are
+    /// taken along. Returns all of them, in address order.
     ///
     /// A state's first arrival counts as an activation. Afterwards it is taken only when it has been woken, and that
     /// may be spurious: the code below must look, not assume.
     ///
-    /// At a point of a [`Workload`](crate::Workload) that this driver does not serve the answer is empty, and who arrives
-    /// waits there, active, for one that does. At a point with an `at_most` the arrivals join those who wait, and that
+    /// At a point of a [`Workload`](crate::Workload) that this driver does not serve the result is empty, and what arrives
+    /// waits there, active, for one that does. At a point with an `at_most` the arrivals join those that wait, and that
     /// many are taken.
     ///
-    /// What goes wrong is the turn's [`Fault`]; then the answer is empty and the states are where they were.
+    /// What goes wrong is the turn's [`Fault`]; then the result is empty and the states are where they were.
     ///
     /// *Progress*: bounded by the arrivals and [`Capacity::batch`](crate::Capacity::batch). A point with nothing
     /// active costs a few loads, however many states wait there.
@@ -191,7 +191,7 @@ impl<'t, A: Access> Context<'t, A> {
         answer
     }
 
-    /// A [`stage`](Self::stage) that nothing new arrives at: those who wait here and may have been woken.
+    /// A [`stage`](Self::stage) that nothing new arrives at: the states that wait here and may have been woken.
     ///
     /// *Progress*: as `stage`.
     #[must_use = "a batch that is dropped goes back to its point, active"]

@@ -180,8 +180,8 @@ impl<A: Access> Run<A> {
         }
     }
 
-    /// Arrivals go to the point, and the states that wait there and may have been woken come with them. One of both
-    /// there is: else the point is quiet.
+    /// Arrivals go to the point, and the states that wait there and may have been woken come with them. At least one
+    /// of the two is non-empty; otherwise the point is quiet.
     #[inline]
     pub(super) fn gather(&self, set: SetId, point: &ProgramPoint, arrivals: Segment) -> Segment {
         if arrivals.is_empty() {

@@ -100,7 +100,7 @@ fn two_takes_share_what_there_is() {
     });
 }
 
-/// Whoever makes the set not empty is told so, since nobody else rings for the bit.
+/// What makes the set not empty is told so, since nothing else rings for the bit.
 #[test]
 fn a_bit_that_is_left_was_rung_for() {
     loom::model(|| {

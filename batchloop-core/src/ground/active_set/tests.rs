@@ -19,7 +19,7 @@ struct Fixture {
 impl Fixture {
     fn new(slots: usize) -> Self {
         let geometry = Geometry::of(slots);
-        // A set may begin anywhere; here, behind three words of somebody else's.
+        // A set may begin anywhere; here, behind three words that are not its own.
         let words = (0..geometry.words() + 3).map(|_| Word::default()).collect();
         Fixture { geometry, words }
     }

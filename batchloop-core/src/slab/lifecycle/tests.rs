@@ -7,6 +7,18 @@ use super::*;
 /// Two bits of version: 0, 1, 2, 3 and round again.
 const LIMIT: VersionLimit = VersionLimit::of_bits(2);
 
+#[test]
+fn a_word_prints_its_fields() {
+    let word = |bits: usize| std::format!("{:?}", Life(bits));
+    assert_eq!(word(0), "Life(v0 free)");
+    assert_eq!(word(3 << VERSION_SHIFT | PARKED), "Life(v3 parked)");
+    let all = 1 << VERSION_SHIFT | 9 << EVENTS_SHIFT | OWNED | NOTIFIED | LOCKED;
+    assert_eq!(
+        word(all),
+        "Life(v1 owned, notified, locked, readable+deadline)"
+    );
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Free,
