@@ -140,7 +140,7 @@ pub mod __private {
     pub use crate::machine::claim::Claim;
     #[cfg(not(loom))]
     pub use crate::machine::storage::{Memory, words};
-    pub use crate::program::field::FieldAt;
+    pub use crate::program::{field::FieldAt, point::Source};
 }
 
 /// Opaque `Debug`: prints only the type's name.

@@ -123,16 +123,23 @@ fn lint(places: &Places, board: &'static Board) -> Outcome {
     check(board.name, "lint", || process::succeed(&mut clippy))
 }
 
-/// What the smallest firmware takes with a machine and without.
+/// Stages that `staged` has and `minimal` has not.
+const MORE_STAGES: f64 = 8.0;
+
+/// What the smallest firmware takes with a machine and without, what a stage takes, and an application.
 fn sizes(places: &Places, board: &Board) -> Result<Figures, String> {
     let mut figures = Figures::new();
-    for program in ["minimal", "empty"] {
+    for program in ["minimal", "empty", "staged", "gateway"] {
         let size = elf::size(&binary(places, board, "release", program))?;
         let parts = [("text", size.text), ("data", size.data), ("bss", size.bss)];
         for (part, bytes) in parts {
             figures.insert(format!("{program}.{part}"), bytes as f64);
         }
     }
+    let more = figures["staged.text"] - figures["minimal.text"];
+    figures.insert("a_stage.text".into(), more / MORE_STAGES);
+    let core = figures["minimal.text"] - figures["empty.text"];
+    figures.insert("core.text".into(), core);
     Ok(figures)
 }
 

@@ -75,7 +75,7 @@ impl<'a, A: Access> ActiveSet<'a, A> {
         // ORDERING: Relaxed; the position is a hint about fairness and guards nothing.
         let start = self.bitmap.resume().0.load(Ordering::Relaxed);
         match self.bitmap.geometry().levels() {
-            1 => Walk::new(self, start, taken, accept).over_word(),
+            1 if !cfg!(batchloop_small) => Walk::new(self, start, taken, accept).over_word(),
             _ => Walk::new(self, start, taken, accept).over_tree(),
         }
     }

@@ -261,6 +261,7 @@ impl Cursor {
 }
 
 /// The node of this site from `node` on, and how many come before it.
+#[inline(never)]
 fn find(trie: &Trie, mut node: NodeId, site: Site) -> Option<(NodeId, usize)> {
     let mut before = 0;
     while node != NodeId::ROOT {

@@ -11,31 +11,38 @@ use crate::program::workload::Workload;
 #[doc(alias = "stage")]
 pub struct ProgramPoint {
     name: Option<&'static str>,
-    module: &'static str,
-    file: &'static str,
-    line: u32,
-    column: u32,
-    workload: Workload,
+    source: &'static Source,
     at_most: Option<NonZeroUsize>,
+    line: u32,
+    /// As far as it fits: lines are not as long.
+    column: u16,
+    workload: Workload,
+}
+
+/// A module and its source file, which its points share.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Source {
+    pub module: &'static str,
+    pub file: &'static str,
 }
 
 impl ProgramPoint {
     #[doc(hidden)]
     pub const fn new(
         name: Option<&'static str>,
-        module: &'static str,
-        file: &'static str,
+        source: &'static Source,
         line: u32,
         column: u32,
     ) -> Self {
+        let most = u16::MAX as u32;
         ProgramPoint {
             name,
-            module,
-            file,
-            line,
-            column,
-            workload: Workload::IO,
+            source,
             at_most: None,
+            line,
+            column: if column < most { column } else { most } as u16,
+            workload: Workload::IO,
         }
     }
 
@@ -75,12 +82,12 @@ impl ProgramPoint {
 
     /// The module that the point stands in.
     pub const fn module(&self) -> &'static str {
-        self.module
+        self.source.module
     }
 
     /// The source file.
     pub const fn file(&self) -> &'static str {
-        self.file
+        self.source.file
     }
 
     /// The line in the file, from 1.
@@ -90,7 +97,7 @@ impl ProgramPoint {
 
     /// The column in the line, from 1.
     pub const fn column(&self) -> u32 {
-        self.column
+        self.column as u32
     }
 }
 
@@ -99,7 +106,7 @@ impl fmt::Display for ProgramPoint {
         if let Some(name) = self.name {
             write!(f, "\"{name}\" ")?;
         }
-        write!(f, "({}:{}:{})", self.file, self.line, self.column)
+        write!(f, "({}:{}:{})", self.file(), self.line, self.column)
     }
 }
 
@@ -134,8 +141,10 @@ macro_rules! point {
     (@ $name:expr $(, $method:ident($argument:expr))*) => {{
         static BATCHLOOP_POINT: $crate::program::ProgramPoint = $crate::program::ProgramPoint::new(
             $name,
-            $crate::__private::core::module_path!(),
-            $crate::__private::core::file!(),
+            &$crate::__private::Source {
+                module: $crate::__private::core::module_path!(),
+                file: $crate::__private::core::file!(),
+            },
             $crate::__private::core::line!(),
             $crate::__private::core::column!(),
         )$(.$method($argument))*;

@@ -153,11 +153,12 @@ pub(crate) struct RawMachine {
     pub(crate) counters: Counters,
     pub(crate) scratch: &'static [Index],
     pub(crate) trie: Trie,
-    pub(crate) limit: VersionLimit,
     /// Whether every slot was seen in use since the last one was given back.
     pub(crate) starved: Word,
     /// How many slots have a state or are reserved for one.
     pub(crate) live: Word,
+    // Between words that begin as zero, of which the compiler would call a function to clear five.
+    pub(crate) limit: VersionLimit,
     pub(crate) retired: AtomicUsize,
     /// Turns that have a number.
     pub(crate) turns: AtomicUsize,

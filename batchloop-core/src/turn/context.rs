@@ -66,7 +66,8 @@ impl<'t, A: Access> Context<'t, A> {
         point: &'static ProgramPoint,
         arriving: Batch<'t, U, A>,
     ) -> Batch<'t, U, A> {
-        if arriving.is_empty() && self.cursor.passes::<A>(point) {
+        // Built to be small, it asks that in the function, and costs a call.
+        if !cfg!(batchloop_small) && arriving.is_empty() && self.cursor.passes::<A>(point) {
             return arriving;
         }
         let kind = const { &Kind::of::<U>() };
@@ -92,6 +93,9 @@ impl<'t, A: Access> Context<'t, A> {
         batch: &mut RawBatch<'t, A>,
         kind: &'static Kind,
     ) {
+        if cfg!(batchloop_small) && batch.is_empty() && self.cursor.passes::<A>(point) {
+            return;
+        }
         let run = self.run;
         let Some(node) = self.visit(Site::stage(point), Visited::Stage) else {
             return batch.clear();

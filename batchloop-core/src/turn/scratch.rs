@@ -319,17 +319,21 @@ impl Scratch {
         for (from, to) in high.iter().zip(above.clone()) {
             Entry::read(from).write(to);
         }
-        let mut lows = low.iter().map(Entry::read).rev().peekable();
-        let mut highs = above.take(high.len()).map(Entry::read).rev().peekable();
+        let (mut lows, mut highs) = (low.iter(), above.take(high.len()));
+        let before = |index: Option<&Index>| index.map(Entry::read);
+        let (mut one, mut other) = (before(lows.next_back()), before(highs.next_back()));
         for cell in cells.iter().rev() {
-            let entry = match (lows.peek(), highs.peek()) {
-                (Some(low), Some(high)) if low.slot() > high.slot() => lows.next(),
-                (_, Some(_)) => highs.next(),
-                // What is left of the lower run is in its place.
-                (_, None) => return,
-            };
-            if let Some(entry) = entry {
-                entry.write(cell);
+            // What is left of the lower run when the other one is over is in its place.
+            let Some(high) = other else { return };
+            match one {
+                Some(low) if low.slot() > high.slot() => {
+                    low.write(cell);
+                    one = before(lows.next_back());
+                }
+                _ => {
+                    high.write(cell);
+                    other = before(highs.next_back());
+                }
             }
         }
     }

@@ -29,7 +29,7 @@ pub use idle::Sleep;
 pub use last_words::LastWords;
 pub use line::{Interrupts, on_serial};
 pub use mailbox::on_interrupt;
-pub use programs::{dying, empty, gateway, minimal, panicked, serial, sleep, suite};
+pub use programs::{dying, empty, gateway, minimal, panicked, serial, sleep, staged, suite};
 pub use register::Register;
 pub use semihosting;
 

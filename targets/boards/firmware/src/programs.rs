@@ -5,6 +5,7 @@ mod gateway;
 mod minimal;
 mod serial;
 mod sleep;
+mod staged;
 
 use core::fmt;
 
@@ -17,6 +18,7 @@ pub use gateway::gateway;
 pub use minimal::{empty, minimal};
 pub use serial::serial;
 pub use sleep::sleep;
+pub use staged::staged;
 
 /// Standard output by semihosting.
 struct Console;
