@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -80,7 +80,7 @@ impl Tree {
         if root.exists() {
             fs::remove_dir_all(&root).map_err(display)?;
         }
-        copy(&places.root, &root)?;
+        copy(places, &places.root, &root)?;
         Ok(Tree { root, builds })
     }
 
@@ -180,20 +180,22 @@ impl Tree {
     }
 }
 
-fn display(error: std::io::Error) -> String {
+fn display(error: io::Error) -> String {
     error.to_string()
 }
 
 /// Copies a directory, but for repositories and what cargo builds.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    fs::create_dir_all(to).map_err(display)?;
-    for entry in fs::read_dir(from).map_err(display)? {
-        let entry = entry.map_err(display)?;
+fn copy(places: &Places, from: &Path, to: &Path) -> Result<(), String> {
+    let at = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    fs::create_dir_all(to).map_err(|error| at(to, error))?;
+    for entry in fs::read_dir(from).map_err(|error| at(from, error))? {
+        let entry = entry.map_err(|error| at(from, error))?;
         let (path, name) = (entry.path(), entry.file_name());
-        if !entry.file_type().map_err(display)?.is_dir() {
-            fs::copy(&path, to.join(name)).map_err(display)?;
-        } else if name != ".git" && !path.join("CACHEDIR.TAG").exists() {
-            copy(&path, &to.join(name))?;
+        let is_built = path == places.target || path.join("CACHEDIR.TAG").exists();
+        if !path.is_dir() {
+            fs::copy(&path, to.join(name)).map_err(|error| at(&path, error))?;
+        } else if name != ".git" && !is_built {
+            copy(places, &path, &to.join(name))?;
         }
     }
     Ok(())

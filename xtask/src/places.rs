@@ -16,7 +16,10 @@ pub(crate) struct Places {
 
 impl Places {
     pub(crate) fn find() -> Result<Self, String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        // Cargo says which checkout it runs this in. It may have been built in another one, for the same target directory.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR");
+        let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&manifest).join("..");
         let root = root
             .canonicalize()
             .map_err(|error| format!("{}: {error}", root.display()))?;
