@@ -25,12 +25,12 @@ impl Producer {
 
 /// All producers of a multiplexer, by number.
 #[derive(Debug, Default)]
-pub(crate) struct Producers(Vec<Producer>);
+pub(super) struct Producers(Vec<Producer>);
 
 impl Producers {
     /// A producer that is held nowhere else any more is replaced. An event that is still under way for it makes the new one
     /// ready, spuriously.
-    pub(crate) fn add(&mut self) -> (u32, Producer) {
+    pub(super) fn add(&mut self) -> (u32, Producer) {
         let left = |producer: &Producer| Rc::strong_count(&producer.ready) == 1;
         let number = self.0.iter().position(left).unwrap_or_else(|| {
             self.0.push(Producer {
@@ -44,7 +44,7 @@ impl Producers {
     }
 
     /// Returns whether there is such a producer.
-    pub(crate) fn make_ready(&self, number: u32) -> bool {
+    pub(super) fn make_ready(&self, number: u32) -> bool {
         let producer = self.0.get(number as usize);
         producer
             .inspect(|producer| producer.ready.set(true))

@@ -50,7 +50,7 @@ impl Connection {
         }
     }
 
-    /// Whether what is watched is not what should be. More is as well as less, but for arrivals, which are many.
+    /// Whether what is watched is not what should be. Where only errors are wanted, any watch tells of them.
     fn should_stop_watching(&self) -> bool {
         let suffices = match self.should_watch() {
             Some(Watched::Errors) => true,
@@ -64,7 +64,7 @@ impl Connection {
         self.sending == InFlight::No && self.owes() > 0 && may_send
     }
 
-    /// Whether there is something to do as soon as a send is known to have ended that has.
+    /// Whether there is something to do as soon as what is queued is submitted, which ends the send.
     fn waits_for_submission(&self) -> bool {
         let waits = self.is_last || self.is_awaited || !self.unsent.is_empty();
         self.sending == InFlight::Unreported && waits
