@@ -43,6 +43,11 @@ impl Attached {
         })
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn name(&self) -> Name {
+        self.name
+    }
+
     pub(super) fn as_successor(&self) -> Successor {
         let connections: Weak<dyn Inherit> = Arc::<SharedConnections>::downgrade(&self.shared);
         Successor::Ring(connections, self.name)

@@ -90,3 +90,6 @@ impl Past {
         self.rings.retain(|ring| !ring.is_through());
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

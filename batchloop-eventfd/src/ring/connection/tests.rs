@@ -677,3 +677,19 @@ fn what_waits_for_a_send_that_is_not_reported_goes_on_when_it_is_submitted() {
     assert_eq!(fills.connection.sent_unreported(), Events::WRITABLE);
     assert!(fills.is_idle());
 }
+
+#[test]
+fn small_buffers_for_sending_are_kept_and_large_ones_go() {
+    let mut fixture = Fixture::new();
+    fixture.connection.send(&[1; 100]).unwrap();
+    fixture.plan();
+    fixture.connection.sent_unreported();
+    let capacity = |fixture: &Fixture| fixture.connection.leaving.capacity();
+    assert!((100..=1024).contains(&capacity(&fixture)));
+    for _ in 0..2 {
+        fixture.connection.send(&[1; SLOW]).unwrap();
+        fixture.plan();
+        fixture.connection.sent_unreported();
+    }
+    assert_eq!(capacity(&fixture), 0);
+}
