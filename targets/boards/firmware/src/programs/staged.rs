@@ -32,13 +32,27 @@ fn entry<B: Board>(cx: &mut Turn<'_, Count>) {
         B::alarm();
         Step::Wait
     });
-    let counts = cx.stage(point!("1"), counted).advance(|count, _| count.step(3));
-    let counts = cx.stage(point!("2"), counts).advance(|count, _| count.step(5));
-    let counts = cx.stage(point!("3"), counts).advance(|count, _| count.step(7));
-    let counts = cx.stage(point!("4"), counts).advance(|count, _| count.step(9));
-    let counts = cx.stage(point!("5"), counts).advance(|count, _| count.step(11));
-    let counts = cx.stage(point!("6"), counts).advance(|count, _| count.step(13));
-    let counts = cx.stage(point!("7"), counts).advance(|count, _| count.step(15));
+    let counts = cx
+        .stage(point!("1"), counted)
+        .advance(|count, _| count.step(3));
+    let counts = cx
+        .stage(point!("2"), counts)
+        .advance(|count, _| count.step(5));
+    let counts = cx
+        .stage(point!("3"), counts)
+        .advance(|count, _| count.step(7));
+    let counts = cx
+        .stage(point!("4"), counts)
+        .advance(|count, _| count.step(9));
+    let counts = cx
+        .stage(point!("5"), counts)
+        .advance(|count, _| count.step(11));
+    let counts = cx
+        .stage(point!("6"), counts)
+        .advance(|count, _| count.step(13));
+    let counts = cx
+        .stage(point!("7"), counts)
+        .advance(|count, _| count.step(15));
     cx.stage(point!("8"), counts).advance(|count, _| {
         count.step(17);
         Step::Wait
