@@ -510,7 +510,14 @@ impl Talk {
 
     /// All that has gone in comes out, with no more than the ordinary rounds.
     fn finish(&mut self) {
+        let patience = Instant::now() + PATIENCE;
         while self.there[0] > self.there[1] || self.back[0] > self.back[1] {
+            assert!(
+                Instant::now() < patience,
+                "{:?} {:?}",
+                self.there,
+                self.back
+            );
             self.act(&Act::Rounds);
             self.act(&Act::Receives(1 << 20));
             self.act(&Act::PeerReceives(1 << 20));
@@ -559,13 +566,13 @@ fn the_ring_is_one_descriptor_for_another_loop() {
             settle(&mut fixture);
         }
         peer.write_all(b"x").unwrap();
-        assert!(is_readable(&fixture, Duration::from_secs(60)));
+        assert!(is_readable(&fixture, PATIENCE));
         settle(&mut fixture);
         assert_eq!(fixture.look(state, |state| state.received.len()), round);
         // So is a wake from elsewhere.
         let waker = fixture.machine.waker(state);
         thread::spawn(move || waker.wake()).join().unwrap().unwrap();
-        assert!(is_readable(&fixture, Duration::from_secs(60)));
+        assert!(is_readable(&fixture, PATIENCE));
     }
 }
 
@@ -603,7 +610,6 @@ fn a_ring_with_something_to_do_does_not_let_another_loop_sleep() {
 /// The thread sleeps on the one descriptor, as another library's loop would.
 #[test]
 fn the_sleep_in_another_loop_ends() {
-    use rustix::event::{PollFd, PollFlags, poll};
     let Some(mut fixture) = Fixture::new() else {
         return;
     };
@@ -618,7 +624,11 @@ fn the_sleep_in_another_loop_ends() {
             let drivers = [fixture.driver.watch()];
             if fixture.multiplexer.poll_hosted(&drivers).unwrap() {
                 let mut fds = [PollFd::new(&fixture.multiplexer, PollFlags::IN)];
-                assert_eq!(poll(&mut fds, None).unwrap(), 1);
+                let patience = Timespec {
+                    tv_sec: PATIENCE.as_secs() as i64,
+                    tv_nsec: 0,
+                };
+                assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1);
             }
         }
     };
