@@ -17,7 +17,7 @@ use xtask::{CORE, Killer, Kind, Mutation, mutations};
 use crate::places::Places;
 
 /// A test that takes longer than this hangs, which is as good as a failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Returns whether every mutation was found: none survives, and each can be applied and compiles.
 pub(crate) fn mutants(places: &Places, is_quick: bool, names: &[String]) -> Result<bool, String> {
@@ -89,14 +89,22 @@ impl Tree {
         let killers: BTreeSet<&Killer> = list.iter().map(|mutation| &mutation.killer).collect();
         let mut program = None;
         for killer in killers {
-            let key = (killer.kind, &killer.target);
+            let key = (killer.kind, &killer.package, &killer.target);
             if program.as_ref().is_none_or(|(known, _)| *known != key) {
                 program = Some((key, self.build(killer)?));
             }
-            if let Some((_, program)) = &program
-                && !matches!(self.run(killer, program)?, Verdict::Passed)
-            {
-                return Err(format!("fails without any mutation: {killer}"));
+            let Some((_, program)) = &program else {
+                continue;
+            };
+            match self.run(killer, program)? {
+                Verdict::Passed => {}
+                Verdict::Failed => return Err(format!("fails without any mutation: {killer}")),
+                Verdict::Hung => {
+                    let patience = PATIENCE.as_secs();
+                    return Err(format!(
+                        "takes more than {patience} s without any mutation: {killer}"
+                    ));
+                }
             }
         }
         Ok(())
