@@ -79,12 +79,15 @@ impl Fixture {
             has_more: false,
             goes_on: false,
         };
-        connections.received(name, arrival);
+        drop(connections);
+        self.connections
+            .work(|connections| connections.received(name, arrival));
     }
 
     fn end_send(&mut self, outcome: Result<u32, Errno>) {
         let name = self.past.rings[0].name();
-        self.connections.lock().sent(name, outcome);
+        self.connections
+            .work(|connections| connections.sent(name, outcome));
     }
 
     fn receive(&mut self) -> Option<io::Result<Received>> {
@@ -184,4 +187,90 @@ fn an_error_of_a_send_is_told_unless_the_pipe_is_broken() {
         assert!(fixture.past.end().unwrap().is_err());
         assert!(!fixture.past.is_empty());
     }
+}
+
+#[test]
+fn what_is_not_taken_keeps_a_ring_in_mind() {
+    let mut fixture = Fixture::new();
+    fixture.end_receive(Ok(b"abc"));
+    fixture.leave();
+    assert!(fixture.past.has_sent().unwrap());
+    assert!(matches!(fixture.receive(), Some(Ok(Received::Bytes(3)))));
+}
+
+#[test]
+fn a_stream_is_usable_while_its_last_ring_is_there() {
+    let mut fixture = Fixture::new();
+    fixture.leave();
+    fixture.past.is_usable().unwrap();
+    fixture.connections.work(Connections::strand);
+    let gone = fixture.past.is_usable().unwrap_err();
+    assert_eq!(gone.kind(), io::ErrorKind::NotConnected);
+    Past::default().is_usable().unwrap();
+}
+
+#[test]
+fn a_new_ring_begins_when_the_old_one_has_let_go() {
+    let mut old = Fixture::new();
+    old.attached().send(b"abc").unwrap();
+    old.leave();
+    let new = connections();
+    let (socket, _peer) = UnixStream::pair().unwrap();
+    let attached = Attached::new(&new, Arc::new(socket.into()), MARK, true).unwrap();
+    old.past.lead_to_ring(&attached).unwrap();
+    let plans = |new: &SharedConnections| {
+        let mut planned = 0;
+        new.lock().plan(|_, _, _| planned += 1);
+        planned
+    };
+    assert_eq!(old.plan(), 2);
+    assert_eq!(plans(&new), 0);
+    old.end_receive(Err(Errno::CANCELED));
+    assert_eq!(plans(&new), 1, "it receives");
+    attached.send(b"def").unwrap();
+    assert_eq!(plans(&new), 0, "what is sent waits");
+    old.end_send(Ok(3));
+    assert_eq!(plans(&new), 1);
+}
+
+#[test]
+fn a_state_on_epoll_is_told_when_the_ring_lets_go() {
+    let mut old = Fixture::new();
+    old.leave();
+    let herald = Arc::new(EventFd::new().unwrap());
+    old.past.lead_to_epoll(Arc::clone(&herald)).unwrap();
+    old.plan();
+    let _ = herald.drain();
+    old.end_receive(Err(Errno::CANCELED));
+    assert!(herald.drain() > 0);
+}
+
+#[test]
+fn a_stream_in_its_ring_is_asked_and_told() {
+    let mut fixture = Fixture::new();
+    assert!(!fixture.attached().may_receive());
+    fixture.end_receive(Ok(b"abc"));
+    assert!(fixture.attached().may_receive());
+    let received = fixture.attached().receive(&mut [0; 9]).unwrap();
+    assert_eq!(received, Some(Received::Bytes(3)));
+    assert!(!fixture.attached().may_receive());
+    fixture.attached().send(b"abc").unwrap();
+    fixture.attached().end().unwrap();
+    assert!(fixture.attached().send(b"more").is_err());
+    fixture.attached().check().unwrap();
+    fixture.end_receive(Err(Errno::CONNRESET));
+    let error = fixture.attached().check().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert!(format!("{:?}", fixture.attached()).ends_with("of a ring"));
+    // One that leaves is asked by the stream, which then goes another way.
+    fixture.attached().leave(None).unwrap();
+    assert!(fixture.attached().may_receive());
+    assert_eq!(fixture.attached().send(b"x").unwrap(), None);
+}
+
+#[test]
+fn a_stream_that_is_dropped_leaves_its_connection_to_the_ring() {
+    let mut fixture = Fixture::new();
+    fixture.attached = None;
+    assert_eq!(fixture.connections.lock().abandoned(), 1);
 }
