@@ -139,8 +139,9 @@
 //! # The trie
 //!
 //! A node is a point, an iteration and a parent. Nodes are appended to an array; the children of one are a list in the order
-//! of the visits. The cursor of a scope expects the node after the one that it visited last, and compares a pointer and a
-//! number; in a deterministic program that is all. A node that is not there yet is linked in where it is found, so a
+//! of the visits. The cursor of a scope expects the node after the one that it visited last, and compares its point; in a
+//! deterministic program that is all. The node of a stage has the address of its set's top word, so a stage where nothing is
+//! active is two comparisons: its point, and that word. A node that is not there yet is linked in where it is found, so a
 //! stage may be first visited in any turn. A node that the recorded order has before the present place is a
 //! [`Diverged`](crate::program::Diverged); `program/trie.rs` says what counts as recorded. Points are looked up by identity and never by
 //! count, so a traversal that diverges names a fault and cannot move a state to a wrong point.
@@ -155,7 +156,8 @@
 //! Each `unsafe` block names those that it rests on. A tidy test checks that it does, and that the rule exists.
 //!
 //! * **R1, for ever**: the storage of a machine is borrowed for `'static`. Every pointer in it was made from a
-//!   `&'static` reference, or is null. Nothing is ever unmapped, moved or given back.
+//!   `&'static` reference, or is null. Nothing is ever unmapped, moved or given back. A node that a link has led to is in
+//!   use: its point, its top word if it is a stage's, and what is expected behind it were written before.
 //! * **R2, one lock**: only the holder of a slot's `locked` bit, or the reservation of a slot that has no tenant yet,
 //!   touches its payload. The bit is set by exchanges on a word where it was clear, so there is one holder. A slot is given
 //!   back by its reservation, or by what has ended its tenant; where that is in a batch, by the batch's owner, which buries

@@ -93,8 +93,8 @@
 //!   inside an `if` is a stage whose states wait while the `if` is false; it may be first visited in any turn.
 //! * **A closure that takes long holds up its driver.** There is no preemption. Blocking calls belong elsewhere.
 //! * **Latency is soft.** A state that is woken behind the function's current place waits for the next turn.
-//! * **Few states gain nothing.** The cost of a turn over `P` points is a few loads each; with ten activities, threads
-//!   are simpler.
+//! * **Few states gain nothing.** A turn costs a dozen instructions for each point where nothing is active; with ten
+//!   activities, threads are simpler.
 //! * **Memory is for ever.** A machine's storage is `'static`: a `static`, or leaked heap. Its capacity is fixed, and a
 //!   full slab is an ordinary result ([`Full`]).
 //! * **A `Local` machine's hooks stay on its thread.** Other threads and interrupt handlers can wake its states

