@@ -9,6 +9,7 @@ use crate::{
         fault::{Diverged, Fault},
         node::{Node, Visited},
         point::{ProgramPoint, Site},
+        shape::{Kind, Shape},
         trie::Trie,
     },
 };
@@ -131,6 +132,19 @@ impl Cursor {
             unsafe { self.go_to::<A>(self.ahead) };
         }
         is_quiet
+    }
+
+    /// Goes on to the stage at this point, if it comes next and is known to lead to this kind. Returns what it is bound to.
+    #[inline(always)]
+    pub(crate) fn reaches<A: Access>(
+        &mut self,
+        point: &'static ProgramPoint,
+        kind: &'static Kind,
+    ) -> Option<(SetId, Shape)> {
+        let bound = self.ahead.stage_bound_to::<A>(point, kind)?;
+        // SAFETY: R1: a link has led to it, since the root is at no point.
+        unsafe { self.go_to::<A>(self.ahead) };
+        Some(bound)
     }
 
     /// Goes to a child.

@@ -145,9 +145,16 @@ impl Node {
         unsafe { top.as_ref() }.is_none_or(|top| A::load(top) == 0)
     }
 
-    /// What a stage is bound to, if it is known to lead to this kind: its set and its shape.
+    /// What the stage at this point is bound to, if it is known to lead to this kind: its set and its shape.
     #[inline(always)]
-    pub(crate) fn bound_to<A: Access>(&self, kind: &'static Kind) -> Option<(SetId, Shape)> {
+    pub(super) fn stage_bound_to<A: Access>(
+        &self,
+        point: &'static ProgramPoint,
+        kind: &'static Kind,
+    ) -> Option<(SetId, Shape)> {
+        if !self.point.is_stage(point) {
+            return None;
+        }
         // ORDERING: the partner is the Release store in `remember`, which comes after the shape was seen.
         if !core::ptr::eq(self.kind.load(published::<A>()), kind) {
             return None;

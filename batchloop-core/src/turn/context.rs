@@ -98,20 +98,21 @@ impl<'t, A: Access> Context<'t, A> {
             return;
         }
         let run = self.run;
+        if !cfg!(batchloop_small)
+            && batch.has_no_shape()
+            && let Some((set, bound)) = self.cursor.reaches::<A>(point, kind)
+        {
+            // Something may be active there, and nothing arrives: that is all there is to do in most turns.
+            self.count_passed();
+            let segment = run.gather_waiting(set, point);
+            return batch.put(segment.shaped(Some(bound)));
+        }
         let Some(node) = self.visit(Site::stage(point), Visited::Stage) else {
             return batch.clear();
         };
         self.count_passed();
-        if batch.is_empty() {
-            if run.is_quiet(node, point) {
-                return;
-            }
-            if batch.shape().is_none()
-                && let Some((set, bound)) = node.bound_to::<A>(kind)
-            {
-                let segment = run.gather_waiting(set, point);
-                return batch.put(segment.shaped(Some(bound)));
-            }
+        if batch.is_empty() && run.is_quiet(node, point) {
+            return;
         }
         let trie = &run.raw.trie;
         let shape = batch.shape();

@@ -54,6 +54,12 @@ impl<'t, A: Access> RawBatch<'t, A> {
         self.segment.shape()
     }
 
+    /// Whether it is empty, and need not know what it works on.
+    #[inline(always)]
+    pub(super) fn has_no_shape(&self) -> bool {
+        self.shape().is_none()
+    }
+
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
         self.segment.is_empty()

@@ -195,9 +195,12 @@ impl<A: Access> Run<A> {
         }
     }
 
-    /// As `gather`, where nothing arrives. A point that is not served is quiet.
+    /// As `gather`, where nothing arrives.
     #[inline(always)]
     pub(super) fn gather_waiting(&self, set: SetId, point: &ProgramPoint) -> Segment {
+        if !self.serves.contains(point.workload()) {
+            return Segment::EMPTY;
+        }
         self.claim(set, point.at_most().map_or(usize::MAX, NonZeroUsize::get))
     }
 
