@@ -1,6 +1,8 @@
 //! What the macros are given: any field that can be borrowed, and names of all kinds around them.
 
-use batchloop_core::{Batch, Capacity, Context, Local, Machine, Step, Turn, field, point, storage};
+use batchloop_core::{
+    Batch, Capacity, Context, Local, Machine, Reaction, Step, Turn, Workload, field, point, storage,
+};
 
 fn live_after_a_turn<T>(state: T, entry: fn(&mut Turn<'_, T>)) -> usize {
     let machine: Machine<T> = Machine::heap(Capacity::slots(2));
@@ -168,5 +170,46 @@ fn a_raw_name_is_a_name() {
             release(wait(cx, arrays), [1, 2]);
         })
         .unwrap();
+    assert_eq!(machine.live(), 0);
+}
+
+#[repr(align(256))]
+struct Wide(u8);
+
+// An odd number of slots, and every part that there can be.
+storage!(static WIDE: Wide = Capacity::slots(3).points(1).scopes(0).workloads(3).parents(true).tasks(true));
+
+#[test]
+fn the_parts_of_a_storage_lie_as_their_types_ask() {
+    let machine = WIDE.shared().expect("nothing else has it");
+    let parent = machine.allocate(Wide(1)).unwrap();
+    let lineage = machine.lineage(parent);
+    let child = machine.allocate_child(Wide(2), lineage).unwrap();
+    assert_eq!(machine.lineage(child).parent(), Some(lineage));
+    for handle in machine.handles() {
+        let looked = machine.signal(handle, |state| {
+            assert_eq!((&raw const *state).addr() % align_of::<Wide>(), 0);
+            Reaction::Wake
+        });
+        assert!(looked.is_ok());
+    }
+    for workload in [Workload::IO, Workload::CPU, Workload::custom(0)] {
+        let counter = (&raw const *machine.counter_of(workload)).addr();
+        let line = if cfg!(target_pointer_width = "64") {
+            128
+        } else {
+            4
+        };
+        assert_eq!(counter % line, 0);
+    }
+    let turn = machine.driver().unwrap().turn(|cx| {
+        let new = cx.arrivals();
+        cx.stage(point!("sum"), new).advance(|state, me| {
+            assert!(me.task_waker().is_ok());
+            assert!(state.0 == 1 || me.parent() == Some(lineage));
+            Step::Release
+        });
+    });
+    assert!(turn.is_ok());
     assert_eq!(machine.live(), 0);
 }
