@@ -1,8 +1,6 @@
 //! The shape of a bitmap over the slots: a tree of words with a bit a slot at the bottom and one word at the top.
 //!
-//! A bit of the lowest level is a slot, and a bit of each level above stands for a word of the level below. So "is
-//! anything set?" is one load, whatever the number of slots, and a machine of no more slots than a word has bits
-//! needs one word for each set.
+//! [The internals](crate::internals#bitmaps) say what it is good for.
 //!
 //! The lowest level comes first in memory: setting a bit is the most frequent access, and finds its word by one
 //! addition.
