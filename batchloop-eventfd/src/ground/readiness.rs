@@ -58,4 +58,41 @@ mod tests {
         let broken = translate(EventFlags::ERR);
         assert!(broken.contains(Events::READABLE | Events::WRITABLE | Events::CLOSED));
     }
+
+    #[test]
+    fn what_is_asked_for_is_what_is_wanted_and_the_end() {
+        let always = EventFlags::RDHUP | EventFlags::ET;
+        let reads = EventFlags::IN | EventFlags::PRI;
+        let cases = [
+            (Events::NONE, always),
+            (Events::READABLE, always | reads),
+            (Events::WRITABLE, always | EventFlags::OUT),
+            (
+                Events::READABLE | Events::WRITABLE,
+                always | reads | EventFlags::OUT,
+            ),
+        ];
+        for (wanted, flags) in cases {
+            assert_eq!(interest(wanted), flags);
+        }
+    }
+
+    #[test]
+    fn each_flag_is_the_readiness_that_it_means() {
+        let all = Events::READABLE | Events::WRITABLE | Events::CLOSED;
+        let cases = [
+            (EventFlags::empty(), Events::NONE),
+            (EventFlags::IN, Events::READABLE),
+            (EventFlags::OUT, Events::WRITABLE),
+            (EventFlags::RDHUP, Events::READABLE | Events::CLOSED),
+            (EventFlags::HUP, all),
+            (EventFlags::ERR, all),
+        ];
+        for (flags, events) in cases {
+            assert_eq!(translate(flags), events, "{flags:?}");
+        }
+        let before = urgent();
+        assert_eq!(translate(EventFlags::PRI), Events::READABLE);
+        assert_ne!(urgent(), before);
+    }
 }

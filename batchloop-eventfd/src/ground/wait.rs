@@ -23,3 +23,19 @@ impl Wait {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_wait_ends_with_its_deadline() {
+        assert_eq!(Wait::Not.left(), Some(Duration::ZERO));
+        assert_eq!(Wait::until(None).left(), None);
+        let hour = Duration::from_secs(3600);
+        let left = Wait::until(Some(Instant::now() + hour)).left().unwrap();
+        assert!(hour / 2 < left && left <= hour);
+        let past = Instant::now();
+        assert_eq!(Wait::until(Some(past)).left(), Some(Duration::ZERO));
+    }
+}

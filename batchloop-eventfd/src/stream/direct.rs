@@ -151,9 +151,16 @@ impl AsFd for Direct {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::{io::Write, net, os::unix::net::UnixStream};
+    use std::{
+        io::{Read, Write},
+        net,
+        os::unix::net::UnixStream,
+    };
+
+    use rustix::event::{PollFd, PollFlags, epoll::EventFlags, poll};
 
     use super::*;
+    use crate::ground::readiness::translate;
 
     fn pair() -> (Direct, UnixStream) {
         let (socket, peer) = UnixStream::pair().unwrap();
@@ -197,5 +204,81 @@ mod tests {
         assert_eq!(stream.send(&bytes).unwrap(), 0, "it was not asked");
         stream.note(Events::WRITABLE);
         assert!(stream.send(&bytes).is_err());
+    }
+
+    #[test]
+    fn no_room_receives_nothing_and_knows_nothing_new() {
+        let (mut stream, mut peer) = pair();
+        peer.write_all(b"a").unwrap();
+        stream.note(Events::READABLE);
+        assert_eq!(stream.receive(&mut []).unwrap(), Received::Nothing);
+        assert!(stream.may_receive());
+        assert_eq!(stream.receive(&mut [0]).unwrap(), Received::Bytes(1));
+        assert!(stream.may_receive(), "the room was filled");
+        assert_eq!(stream.receive(&mut [0]).unwrap(), Received::Nothing);
+        assert!(!stream.may_receive());
+    }
+
+    #[test]
+    fn readiness_in_one_direction_is_none_in_the_other() {
+        let (mut stream, mut peer) = pair();
+        peer.write_all(b"ab").unwrap();
+        stream.note(Events::WRITABLE);
+        assert!(!stream.may_receive());
+        stream.note(Events::CLOSED);
+        assert!(!stream.may_receive(), "what is readable is said as well");
+        stream.note(Events::READABLE);
+        stream.note(Events::NONE);
+        assert_eq!(stream.receive(&mut [0; 4]).unwrap(), Received::Bytes(2));
+        assert!(stream.may_receive(), "an end is behind it");
+    }
+
+    #[test]
+    fn a_receive_may_have_come_to_a_mark_of_urgent_data() {
+        let (mut stream, mut peer) = pair();
+        peer.write_all(b"a").unwrap();
+        stream.note(Events::READABLE);
+        translate(EventFlags::PRI);
+        assert_eq!(stream.receive(&mut [0; 4]).unwrap(), Received::Bytes(1));
+        assert!(stream.may_receive(), "there may be more behind the mark");
+        assert_eq!(stream.receive(&mut [0; 4]).unwrap(), Received::Nothing);
+        peer.write_all(b"b").unwrap();
+        stream.note(Events::READABLE);
+        assert_eq!(stream.receive(&mut [0; 4]).unwrap(), Received::Bytes(1));
+        assert!(!stream.may_receive(), "there has been no mark since");
+    }
+
+    #[test]
+    fn an_error_that_was_looked_for_is_told_to_all_that_comes_after() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        let waits = [PollFd::new(&socket, PollFlags::IN)];
+        resets_at_its_end(&peer);
+        let mut stream = Direct::new(socket.try_clone().unwrap().into());
+        stream.check().unwrap();
+        drop(peer);
+        poll(&mut { waits }, None).unwrap();
+        stream.note(Events::READABLE | Events::WRITABLE | Events::CLOSED);
+        for _ in 0..2 {
+            let error = stream.check().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            let error = stream.send(b"x").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            let error = stream.receive(&mut [0; 4]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        }
+    }
+
+    fn resets_at_its_end(socket: &net::TcpStream) {
+        use rustix::net::sockopt::set_socket_linger;
+        set_socket_linger(socket, Some(std::time::Duration::ZERO)).unwrap();
+    }
+
+    #[test]
+    fn the_end_of_the_sending_is_seen_by_the_peer() {
+        let (stream, mut peer) = pair();
+        stream.end().unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
     }
 }
