@@ -101,7 +101,8 @@
 //!   ([`Waker`]) and ring its counter, no more. A [`Shared`] machine has no such limit and costs atomic instructions.
 //! * **A handle belongs to one machine.** On another machine of the same type it names some other state. That is wrong,
 //!   but not unsound.
-//! * **Versions are finite.** 56 bits on 64-bit targets, 24 on 32-bit ones; [`Wrap`](slab::Wrap) says what happens at the end.
+//! * **Versions are finite.** 56 bits on 64-bit targets, 24 on 32-bit ones; [`Wrap`](slab::Wrap) says what happens at the
+//!   end.
 //!
 //! # The layers
 //!

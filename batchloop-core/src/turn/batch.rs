@@ -15,8 +15,9 @@ use crate::{
 /// runs. A state that a hook works on at that very moment, or has ended, is left out then.
 ///
 /// A batch that is dropped loses nothing: its states go back to the point that they came from, active. If it is what
-/// [`advance`](Self::advance) returned, that is [`Fault::NoStage`](crate::Fault::NoStage) as well: the code behind the point would run for them
-/// again and again. One that is leaked, as by [`core::mem::forget`], keeps its states for ever.
+/// [`advance`](Self::advance) returned, that is [`Fault::NoStage`](crate::Fault::NoStage) as well: the code behind the
+/// point would run for them again and again. One that is leaked, as by [`core::mem::forget`], keeps its states for
+/// ever.
 ///
 /// Batches belong to their turn. Keeping one does not compile:
 ///
@@ -86,8 +87,8 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
     /// Calls `work` on each state and applies the [`Step`] that it returns. Returns the states that go on.
     ///
-    /// A state whose step is [`Step::Again`], or that wakes itself and waits, comes again in the next turn, or at once where the
-    /// slot's earlier tenant was active at this point when it ended.
+    /// A state whose step is [`Step::Again`], or that wakes itself and waits, comes again in the next turn, or at once
+    /// where the slot's earlier tenant was active at this point when it ended.
     ///
     /// *Reentrancy*: the state is locked while `work` has it. A hook on it that comes meanwhile waits or gets `Busy`; a
     /// wake is remembered, and [`Step::Wait`] then leaves the state active. `work` may use the machine: allocate,
@@ -192,8 +193,8 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
         unsafe { Batch::of(raw) }
     }
 
-    /// Lets all of them go back to the point that they came from, active, so that the next turn takes them there once more:
-    /// what dropping the batch does, for a program that means it.
+    /// Lets all of them go back to the point that they came from, active, so that the next turn takes them there once
+    /// more: what dropping the batch does, for a program that means it.
     pub fn put_back(self) {
         let run = self.run();
         run.let_go(self.raw.into_segment());
@@ -230,8 +231,9 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
     /// # assert_eq!(machine.live(), 0);
     /// ```
     ///
-    /// More different projections than the machine has room for are [`Fault::ShapesExhausted`](crate::Fault::ShapesExhausted); then the batch is
-    /// empty, and the states go back to their point.
+    /// More different projections than the machine has room for are
+    /// [`Fault::ShapesExhausted`](crate::Fault::ShapesExhausted); then the batch is empty, and the states go back to
+    /// their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     #[inline(always)]
     pub fn project<V>(self, field: Field<U, V>) -> Batch<'t, V, A> {
@@ -245,8 +247,8 @@ impl<'t, U, A: Access> Batch<'t, U, A> {
 
     /// The batch as one of the states that contain the field: undoes [`project`](Self::project).
     ///
-    /// If the batch was not projected by this field last, that is [`Fault::Mismatch`](crate::Fault::Mismatch); then the returned batch is empty, and
-    /// the states go back to their point.
+    /// If the batch was not projected by this field last, that is [`Fault::Mismatch`](crate::Fault::Mismatch); then the
+    /// returned batch is empty, and the states go back to their point.
     #[must_use = "a batch that is dropped goes back to its point, active"]
     #[inline(always)]
     pub fn unproject<C>(self, field: Field<C, U>) -> Batch<'t, C, A> {
