@@ -191,6 +191,7 @@ fn sends_that_are_not_reported_have_ended_when_they_are_submitted() {
     );
     let other = fixture.attach();
     fixture.plan();
+    fixture.connections.lock().submitted();
     other.send(&[0; 8192]).unwrap();
     fixture.plan();
     while other.send(&[0; 8192]).unwrap() == Some(8192) {}
