@@ -60,10 +60,16 @@ impl Watch {
         }
     }
 
+    #[inline(always)]
     fn now(&self) -> Snapshot {
         if self.counters.is_one() {
             return self.counters.first().snapshot();
         }
+        self.now_of_several()
+    }
+
+    #[cfg_attr(batchloop_small, inline(never))]
+    fn now_of_several(&self) -> Snapshot {
         // Counts only grow, so the sum has moved if one of them has.
         let mut sum = Snapshot::ZERO;
         self.each_counter(&mut |counter| sum = sum.plus(counter.snapshot()));
