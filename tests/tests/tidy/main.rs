@@ -715,7 +715,17 @@ fn mutations_apply_to_the_sources_and_name_tests_that_exist() {
             let package = source.path.split('/').next();
             package == Some(&*mutation.killer.package) && has_word(&source.text, name)
         });
-        if !exists {
+        let is_where_it_says = mutation.killer.target != "lib" || {
+            // A file of tests, or tests at the end of a file.
+            let modules = test.rsplit_once("::").map_or("", |(modules, _)| modules);
+            let outer = modules.rsplit_once("::").map_or("lib", |(outer, _)| outer);
+            [modules, outer].iter().any(|modules| {
+                let file = modules.replace("::", "/");
+                let path = format!("{}/src/{file}.rs", mutation.killer.package);
+                sources.iter().any(|source| source.path == path)
+            })
+        };
+        if !exists || !is_where_it_says {
             complaints.push(format!("{}: there is no test {test}", mutation.name));
         }
     }
