@@ -232,15 +232,22 @@ fn a_driver_of_one_workload_hears_of_what_comes_to_its_points() {
     drivers_by_workload::<Shared>();
 }
 
-/// The only driver there is serves a workload with a counter of its own, and its state stays active.
-fn a_restless_state<A: Admits<State>>() {
+/// The only driver there is serves a workload with a counter of its own, and its state stays active, or wakes itself as
+/// another thread would.
+fn a_restless_state<A: Admits<State>>(wakes_itself: bool) {
     let machine: Machine<State, A> = Machine::heap(Capacity::slots(4).workloads(2));
     machine.allocate(stay()).unwrap();
-    fn restless<A: Access>(cx: &mut Turn<'_, State, A>) {
+    let restless = |cx: &mut Turn<'_, State, A>| {
         let new = cx.arrivals();
         cx.stage(point!("compute", Workload::CPU), new)
-            .advance(|_, _| Step::Again);
-    }
+            .advance(|_, me| {
+                if wakes_itself {
+                    me.waker().wake().unwrap();
+                    return Step::Wait;
+                }
+                Step::Again
+            });
+    };
     let mut io = machine.driver_for(Workload::IO).unwrap();
     while io.turn(restless).unwrap() == Progress::More {}
     drop(io);
@@ -253,8 +260,10 @@ fn a_restless_state<A: Admits<State>>() {
 
 #[test]
 fn a_state_of_another_workload_that_wakes_itself_keeps_its_driver_awake() {
-    a_restless_state::<Local>();
-    a_restless_state::<Shared>();
+    for wakes_itself in [false, true] {
+        a_restless_state::<Local>(wakes_itself);
+        a_restless_state::<Shared>(wakes_itself);
+    }
 }
 
 fn before() -> &'static ProgramPoint {
