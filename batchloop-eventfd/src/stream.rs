@@ -186,3 +186,40 @@ impl<U, A: Access> Posted for Me<U, A> {
         self.take(Events::READABLE | Events::WRITABLE | Events::CLOSED)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use batchloop_core::{Capacity, Machine, Step, Turn, point};
+
+    use super::*;
+
+    #[test]
+    fn a_stream_takes_the_events_of_descriptors_and_leaves_the_deadline() {
+        let machine: Machine<u8> = Machine::heap(Capacity::slots(1));
+        let mut driver = machine.driver().unwrap();
+        let state = machine.allocate(0).unwrap();
+        let descriptors = Events::READABLE | Events::WRITABLE | Events::CLOSED;
+        let entry = |cx: &mut Turn<'_, u8>| {
+            let new = cx.arrivals();
+            cx.stage(point!("wait"), new).advance(|runs, me| {
+                *runs += 1;
+                if *runs == 2 {
+                    assert_eq!(me.taken(), descriptors);
+                    assert_eq!(me.take_events(), Events::DEADLINE);
+                }
+                Step::Wait
+            });
+        };
+        driver.turn(entry).unwrap();
+        let posted = descriptors | Events::DEADLINE;
+        machine.post_token(state.token(), posted).unwrap();
+        driver.turn(entry).unwrap();
+        let mut runs = 0;
+        let looked = machine.signal(state, |state| {
+            runs = *state;
+            batchloop_core::Reaction::Ignore
+        });
+        assert!(looked.is_ok());
+        assert_eq!(runs, 2);
+    }
+}
