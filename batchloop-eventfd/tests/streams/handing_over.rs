@@ -317,3 +317,34 @@ fn a_descriptor_that_was_added_is_attached() {
         assert_eq!(place.look(old, |state| state.runs), runs);
     }
 }
+
+/// By then nothing of the first time is left.
+#[test]
+fn a_stream_that_comes_back_to_a_ring_begins_at_once() {
+    for backend in Backend::all() {
+        let (mut first, mut other) = (Place::new(backend), Place::new(Backend::Epoll));
+        let (state, mut peer) = first.connection(true);
+        let mut stream = first.take(state);
+        let between = other.state();
+        other.registry.attach(&mut stream, between.token()).unwrap();
+        other.look(between, |state| {
+            state.stream = Some(stream);
+            state.to_send = b"b".to_vec();
+        });
+        peer.write_all(b"a").unwrap();
+        run_until(&mut [&mut first, &mut other], "it goes on", |places| {
+            places[1].look(between, |state| {
+                state.received == b"a" && state.to_send.is_empty()
+            })
+        });
+        peer.read_exact(&mut [0]).unwrap();
+        let mut stream = other.take(between);
+        let last = first.state();
+        first.registry.attach(&mut stream, last.token()).unwrap();
+        first.look(last, |state| state.stream = Some(stream));
+        peer.write_all(b"c").unwrap();
+        run_until(&mut [&mut first], "it comes back", |places| {
+            places[0].look(last, |state| state.received == b"c")
+        });
+    }
+}
