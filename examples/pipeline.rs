@@ -213,7 +213,7 @@ fn run(options: Options) -> Result<bool, Box<dyn Error>> {
         workers.add(Role::new(format!("cpu {index}"), Workload::CPU));
     }
     let start = Instant::now();
-    let report = workers.run(
+    let report = workers.run_with(
         |cx, worker| entry(cx, worker, &service),
         |running| {
             // Workers that have failed take nothing more.

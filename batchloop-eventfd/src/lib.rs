@@ -199,7 +199,7 @@
 //!     }
 //! };
 //! let mut served = Ok(());
-//! workers.run(|cx, _| entry(cx, None), |running| {
+//! workers.run_with(|cx, _| entry(cx, None), |running| {
 //!     served = serve(running);
 //!     Stop::Drain
 //! })?;

@@ -156,7 +156,7 @@ fn clients_are_served_by_a_multiplexer_and_computed_for_by_workers() {
                 .add(Role::new("cpu 1", Workload::CPU));
             let run = workers.run(
                 |cx, _| entry(cx, None, &computed),
-                |_| {
+                || {
                     let held = machine.reserve().unwrap();
                     serve(machine, make().unwrap(), &computed, held);
                     Stop::Drain
@@ -186,7 +186,7 @@ fn workers_drain_while_a_multiplexer_goes_on() {
             let io = thread::Builder::new().name("io".to_string());
             let serving = move || serve(machine, make().unwrap(), computed, held);
             io.spawn_scoped(scope, serving).unwrap();
-            workers.run(|cx, _| entry(cx, None, computed), |_| Stop::Drain)
+            workers.run(|cx, _| entry(cx, None, computed), || Stop::Drain)
         });
         let Report { panicked, left, .. } = report.unwrap();
         assert_eq!((panicked, left), (0, 0));
@@ -204,7 +204,7 @@ fn workers_that_fail_end_a_multiplexers_wait() {
         workers.add(Role::new("cpu", Workload::CPU));
         let mut multiplexer = make().unwrap();
         multiplexer.add(machine).unwrap();
-        let run = workers.run(
+        let run = workers.run_with(
             |cx, _| {
                 let new = cx.arrivals();
                 cx.stage(point!("one too many"), new).release();

@@ -139,6 +139,23 @@ impl<T: Send> Workers<T> {
     /// Starts the workers, runs `main` on this thread meanwhile, and then ends the workers as `main` says. All have
     /// ended when it returns.
     ///
+    /// As [`run_with`](Self::run_with), for a `main` that waits for nothing that only workers bring about: it is waited for
+    /// even if they have ended.
+    ///
+    /// # Errors
+    ///
+    /// As `run_with`.
+    pub fn run<E, M>(&mut self, entry: E, main: M) -> Result<Report, RunError>
+    where
+        E: for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker) + Sync,
+        M: FnOnce() -> Stop,
+    {
+        self.run_with(entry, |_| main())
+    }
+
+    /// Starts the workers, runs `main` on this thread meanwhile, and then ends the workers as `main` says. All have
+    /// ended when it returns.
+    ///
     /// A worker whose entry point calls [`Context::stop`](batchloop_core::Context::stop) ends all, as [`Stop::Leave`]
     /// does, and so does a worker that fails. `main` is waited for even then; [`Running`] tells it that the workers have
     /// ended. If `main` panics, the workers leave, and the panic goes on.
@@ -146,7 +163,7 @@ impl<T: Send> Workers<T> {
     /// # Errors
     ///
     /// [`RunError`] if the workers cannot be started, or if one of them fails. No thread is left behind.
-    pub fn run<'env, E, M>(&mut self, entry: E, main: M) -> Result<Report, RunError>
+    pub fn run_with<'env, E, M>(&mut self, entry: E, main: M) -> Result<Report, RunError>
     where
         E: for<'t> Fn(&mut Turn<'t, T, Shared>, &Worker) + Sync,
         M: FnOnce(&Running<'env>) -> Stop,

@@ -92,7 +92,7 @@ fn in_two<R>(
     let mut answer = None;
     let run = workers.run(
         |cx, worker| entry(cx, worker.index()),
-        |_| {
+        || {
             answer = Some(main(machine, &handles));
             Stop::Cancel
         },

@@ -116,7 +116,7 @@ fn every_wake_is_accounted_for() {
     workers.add(Role::new("both", Workload::IO | Workload::CPU));
     let run = workers.run(
         |cx, worker| entry(cx, worker, &taken),
-        |_| {
+        || {
             thread::scope(|scope| {
                 for waker in 1..=WAKERS {
                     let boxes = &boxes;
@@ -157,7 +157,7 @@ fn tenants_come_and_go_under_fire() {
                 }
             });
         },
-        |_| {
+        || {
             thread::scope(|scope| {
                 for seed in 1..=WAKERS {
                     scope.spawn(move || {

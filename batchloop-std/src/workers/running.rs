@@ -15,7 +15,7 @@ pub(super) const LEAVING: u32 = 2;
 
 type Callback<'env> = Box<dyn FnOnce() + Send + 'env>;
 
-/// Workers that run, as `main` of [`Workers::run`](crate::Workers::run) sees them.
+/// Workers that run, as `main` of [`Workers::run_with`](crate::Workers::run_with) sees them.
 ///
 /// They end before `main` does if one of them fails, or if an entry point [stops](crate::Context::stop) them. What is left
 /// undone stays undone then, so `main` should come to its end: a loop asks [`has_ended`](Self::has_ended), a thread with
@@ -64,7 +64,7 @@ impl<'env> Running<'env> {
     /// let mut workers = Workers::new(machine)?;
     /// workers.add(Role::new("io", Workload::IO));
     /// let (tell, told) = mpsc::channel();
-    /// let run = workers.run(
+    /// let run = workers.run_with(
     ///     |cx, _| {
     ///         let new = cx.arrivals();
     ///         cx.stage(point!("one too many"), new).release();

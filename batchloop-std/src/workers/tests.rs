@@ -60,7 +60,7 @@ fn each_works_at_its_own_points_until_nothing_lives() {
     let sum = AtomicUsize::new(0);
     let report = workers.run(
         |cx, worker| double(cx, worker, &sum),
-        |_| {
+        || {
             for job in 0..10_000 {
                 let mut job = Err(Full(job));
                 while let Err(Full(again)) = job {
@@ -85,7 +85,7 @@ fn a_pool_runs_again() {
         let sum = AtomicUsize::new(0);
         let run = workers.run(
             |cx, worker| double(cx, worker, &sum),
-            |_| {
+            || {
                 machine.allocate(21).unwrap();
                 Stop::Drain
             },
@@ -99,7 +99,7 @@ fn a_pool_runs_again() {
 fn what_lives_at_the_end_is_released_or_stays() {
     let (machine, mut workers) = three(16);
     let mut run = |stop: Stop| {
-        let started = |_: &Running<'_>| {
+        let started = || {
             machine.allocate(1).unwrap();
             stop
         };
@@ -122,7 +122,7 @@ fn a_release_from_elsewhere_ends_a_drain() {
             thread::sleep(Duration::from_millis(20));
             machine.release(waiting).unwrap();
         });
-        let report = workers.run(|cx, _| wait(cx), |_| Stop::Drain).unwrap();
+        let report = workers.run(|cx, _| wait(cx), || Stop::Drain).unwrap();
         assert_eq!(report.released, 0);
     });
 }
@@ -136,7 +136,7 @@ fn an_entry_point_that_stops_ends_all() {
             wait(cx);
             cx.stop();
         },
-        |_| Stop::Drain,
+        || Stop::Drain,
     );
     assert_eq!((run.unwrap().released, machine.live()), (0, 1));
 }
@@ -154,7 +154,7 @@ fn a_panic_ends_its_state_and_is_noted() {
     let (machine, mut workers) = three(16);
     let run = workers.run(
         |cx, _| panic_at_odd(cx),
-        |_| {
+        || {
             for job in 0..9 {
                 machine.allocate(job).unwrap();
             }
@@ -174,7 +174,7 @@ fn a_panic_stops_the_pool_where_that_is_asked_for() {
     machine.allocate(1).unwrap();
     let run = workers
         .on_panic(OnPanic::Stop)
-        .run(|cx, _| panic_at_odd(cx), |_| Stop::Drain);
+        .run(|cx, _| panic_at_odd(cx), || Stop::Drain);
     let Err(RunError::Panicked(panic)) = run else {
         panic!("{run:?}");
     };
@@ -187,9 +187,9 @@ fn a_panic_stops_the_pool_where_that_is_asked_for() {
 #[test]
 fn a_panic_of_main_leaves_no_worker_behind() {
     let (_, mut workers) = three(16);
-    let run = AssertUnwindSafe(|| workers.run(|cx, _| wait(cx), |_| panic!("main")));
+    let run = AssertUnwindSafe(|| workers.run(|cx, _| wait(cx), || panic!("main")));
     assert!(catch_unwind(run).is_err());
-    workers.run(|cx, _| wait(cx), |_| Stop::Drain).unwrap();
+    workers.run(|cx, _| wait(cx), || Stop::Drain).unwrap();
 }
 
 #[test]
@@ -198,23 +198,23 @@ fn what_cannot_be_is_an_error() {
     let mut workers = Workers::new(machine).unwrap();
     assert!(Workers::new(machine).is_err());
     let idle = |_: &mut Turn<'_, Job, Shared>, _: &Worker| {};
-    let run = workers.run(idle, |_| Stop::Drain);
+    let run = workers.run(idle, || Stop::Drain);
     assert!(matches!(run, Err(RunError::NoIoWorker)));
     workers.add(Role::new("far away", Workload::IO).pinned(100_000));
-    let run = workers.run(idle, |_| Stop::Drain);
+    let run = workers.run(idle, || Stop::Drain);
     assert!(matches!(run, Err(RunError::Pin(_))), "{run:?}");
     let mut workers = {
         workers.roles = vec![Role::new("io", Workload::IO)];
         workers
     };
     machine.allocate(1).unwrap();
-    let run = workers.run(|cx, _| wait(cx), |_| Stop::Drain);
+    let run = workers.run(|cx, _| wait(cx), || Stop::Drain);
     assert!(matches!(
         run,
         Err(RunError::Fault(Fault::PointsExhausted { .. }))
     ));
     workers.add(Role::new("one too many", Workload::IO));
-    let run = workers.run(idle, |_| Stop::Drain);
+    let run = workers.run(idle, || Stop::Drain);
     assert!(matches!(run, Err(RunError::Drivers(_))));
 }
 
@@ -223,7 +223,7 @@ fn an_idle_pool_sleeps() {
     let (_, mut workers) = three(16);
     let run = workers.run(
         |cx, _| wait(cx),
-        |_| {
+        || {
             thread::sleep(Duration::from_millis(200));
             Stop::Drain
         },
@@ -247,7 +247,7 @@ fn a_worker_that_computes_is_busy() {
             Step::Release
         });
     };
-    let report = workers.run(|cx, _| compute(cx), |_| Stop::Drain).unwrap();
+    let report = workers.run(|cx, _| compute(cx), || Stop::Drain).unwrap();
     // Other programs may have the processor meanwhile.
     assert!(
         report.workers[0].worked > Duration::from_millis(1),
@@ -269,12 +269,12 @@ fn a_pinned_worker_stays_on_its_core() {
         let cores = sched_getaffinity(None).unwrap();
         assert!(cores.count() == 1 && cores.is_set(core));
     };
-    let report = workers.run(entry, |_| Stop::Drain).unwrap();
+    let report = workers.run(entry, || Stop::Drain).unwrap();
     assert_eq!(report.panicked, 0);
     workers.roles.clear();
     // The first number that no set of cores has.
     workers.add(Role::new("nowhere", Workload::IO).pinned(CpuSet::MAX_CPU));
-    let run = workers.run(entry, |_| Stop::Drain);
+    let run = workers.run(entry, || Stop::Drain);
     let Err(RunError::Pin(error)) = run else {
         panic!("{run:?}");
     };
@@ -292,7 +292,7 @@ fn the_first_panics_are_in_the_report_and_all_are_counted() {
             panic::resume_unwind(Box::new(job.to_string()));
         });
     };
-    let main = |_: &Running<'_>| {
+    let main = || {
         for job in 0..70 {
             machine.allocate(job).unwrap();
         }
@@ -318,7 +318,7 @@ fn failing() -> Workers<Job> {
 
 #[test]
 fn main_hears_that_a_worker_has_failed() {
-    let run = failing().run(
+    let run = failing().run_with(
         |cx, _| wait(cx),
         |running| {
             running.wait();
@@ -347,7 +347,7 @@ fn main_is_told_once_whatever_ends_the_workers_early() {
     for (mut workers, entry, is_right) in runs {
         let (tell, told) = mpsc::channel();
         let again = tell.clone();
-        let run = workers.run(
+        let run = workers.run_with(
             |cx, _| entry(cx),
             |running| {
                 running.at_end(move || tell.send(1).unwrap());
@@ -370,7 +370,7 @@ fn a_main_that_ends_first_is_told_nothing() {
     for stop in [Stop::Drain, Stop::Cancel, Stop::Leave] {
         let (_, mut workers) = three(1);
         let is_told = AtomicBool::new(false);
-        let run = workers.run(
+        let run = workers.run_with(
             |cx, _| wait(cx),
             |running| {
                 assert!(!running.has_ended());
@@ -384,7 +384,7 @@ fn a_main_that_ends_first_is_told_nothing() {
     let (_, mut workers) = three(1);
     let is_told = AtomicBool::new(false);
     let run = AssertUnwindSafe(|| {
-        workers.run(
+        workers.run_with(
             |cx, _| wait(cx),
             |running| {
                 running.at_end(|| is_told.store(true, Relaxed));
@@ -398,13 +398,20 @@ fn a_main_that_ends_first_is_told_nothing() {
 
 #[test]
 fn one_that_panics_when_it_is_told_is_noted_and_the_others_are_told() {
-    let (_, mut workers) = three(1);
+    let (machine, mut workers) = three(1);
+    let is_registered = AtomicBool::new(false);
     let (tell, told) = mpsc::channel();
-    let report = workers.run(
-        |cx, _| cx.stop(),
+    let report = workers.run_with(
+        |cx, _| {
+            if is_registered.load(Relaxed) {
+                cx.stop();
+            }
+        },
         |running| {
             running.at_end(|| panic!("told"));
             running.at_end(move || tell.send(()).unwrap_or_default());
+            is_registered.store(true, Relaxed);
+            machine.counter().ring();
             told.recv().unwrap_or_default();
             running.wait();
             Stop::Leave
@@ -419,7 +426,7 @@ fn one_that_panics_when_it_is_told_is_noted_and_the_others_are_told() {
 fn a_main_that_waits_for_room_in_a_queue_hears_of_the_end() {
     let machine: Machine<Job, Shared> = Machine::heap(Capacity::slots(1));
     let (sender, queue) = queue(1, machine.counter());
-    let run = failing().run(
+    let run = failing().run_with(
         |cx, _| wait(cx),
         |running| {
             running.at_end(|| queue.close());
@@ -474,7 +481,7 @@ fn what_one_worker_expects_holds_the_drain_for_all_and_they_sleep() {
             }
             release(cx);
         };
-        workers.run(|cx, worker| entry(cx, worker, &queue), |_| Stop::Drain)
+        workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
     });
     let report = report.unwrap();
     assert_eq!((queue.len(), queue.is_finished()), (0, true));
@@ -506,7 +513,7 @@ fn a_worker_expects_more_even_if_another_one_is_called_for_it() {
                     sender.push(item).unwrap();
                 }
             });
-            let run = workers.run(|cx, worker| entry(cx, worker, &queue), |_| Stop::Drain);
+            let run = workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain);
             run.unwrap();
         });
         assert_eq!((queue.len(), queue.is_finished()), (0, true));
@@ -538,7 +545,7 @@ fn a_turn_that_panics_does_not_end_the_drain() {
                 sender.push(item).unwrap();
             }
         });
-        workers.run(|cx, worker| entry(cx, worker, &queue), |_| Stop::Drain)
+        workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
     });
     assert_eq!(run.unwrap().panicked, 3);
     assert_eq!((queue.len(), queue.is_finished()), (0, true));
@@ -563,7 +570,7 @@ fn a_turn_that_began_before_the_drain_does_not_end_it() {
             thread::sleep(Duration::from_millis(20));
         }
     };
-    let main = |_: &Running<'_>| {
+    let main = || {
         has_looked.wait();
         sender.push(1).unwrap();
         Stop::Drain
@@ -599,7 +606,7 @@ fn a_panic_that_panics_when_it_is_dropped_ends_no_worker() {
             let entry = |cx: &mut Turn<'_, Job, Shared>| {
                 cx.arrivals().advance(|_, _| panic_any(Bomb(bombs)));
             };
-            let run = workers.run(|cx, _| entry(cx), |_| Stop::Drain);
+            let run = workers.run(|cx, _| entry(cx), || Stop::Drain);
             let message = "a panic without a message";
             match policy {
                 OnPanic::GoOn => {
@@ -630,7 +637,7 @@ fn a_state_that_panics_when_it_is_released_at_the_end_is_noted() {
     let mut workers = Workers::new(machine).unwrap();
     workers.add(Role::new("all", Workloads::ALL));
     let mut run = |policy| {
-        let start = |_: &Running<'_>| {
+        let start = || {
             for falls in [false, true, false] {
                 assert!(machine.allocate(Falling(falls)).is_ok());
             }
@@ -664,7 +671,7 @@ fn a_run_that_fails_releases_nothing() {
             Step::Wait
         });
     };
-    let main = |_: &Running<'_>| {
+    let main = || {
         told.recv().unwrap();
         Stop::Cancel
     };
@@ -680,14 +687,14 @@ fn a_worker_that_cannot_be_spawned_takes_the_others_with_it() {
     workers.add(Role::new("io", Workload::IO));
     workers.add(Role::new("c\0u", Workload::IO | Workload::CPU));
     for _ in 0..2 {
-        let run = workers.run(|_, _| (), |_| panic!("it does not come to that"));
+        let run = workers.run(|_, _| (), || panic!("it does not come to that"));
         let Err(RunError::Thread(error)) = run else {
             panic!("{run:?}");
         };
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
     workers.roles.pop();
-    workers.run(|_, _| (), |_| Stop::Drain).unwrap();
+    workers.run(|_, _| (), || Stop::Drain).unwrap();
 }
 
 #[test]
@@ -699,10 +706,10 @@ fn a_drain_for_some_time_ends_even_if_more_is_expected() {
         worker.expect_more();
     };
     let patience = Duration::from_millis(10);
-    let report = workers.run(entry, |_| Stop::DrainFor(patience)).unwrap();
+    let report = workers.run(entry, || Stop::DrainFor(patience)).unwrap();
     assert_eq!((report.released, report.left), (1, 0));
     // As long as it takes, which is not that long.
-    let report = workers.run(|cx, _| wait(cx), |_| Stop::DrainFor(Duration::MAX));
+    let report = workers.run(|cx, _| wait(cx), || Stop::DrainFor(Duration::MAX));
     assert_eq!(report.unwrap().released, 0);
 }
 
@@ -713,10 +720,10 @@ fn workers_serve_what_has_no_bell_yet() {
     machine.set_bell_for(Workload::IO, bell).unwrap();
     let mut workers = Workers::new(machine).unwrap();
     assert!(Workers::new(machine).is_err(), "nothing is left");
-    let run = workers.run(|_, _| (), |_| Stop::Drain);
+    let run = workers.run(|_, _| (), || Stop::Drain);
     assert!(matches!(run, Err(RunError::NoWorkers)));
     workers.add(Role::new("both", Workload::IO | Workload::CPU));
-    let run = workers.run(|_, _| (), |_| Stop::Drain);
+    let run = workers.run(|_, _| (), || Stop::Drain);
     let Err(RunError::OtherBell { worker, workloads }) = run else {
         panic!("{run:?}");
     };
@@ -737,7 +744,7 @@ fn workers_serve_what_has_no_bell_yet() {
                 bell.sleep(&driver.watch());
             }
         });
-        let main = |_: &Running<'_>| {
+        let main = || {
             for job in 0..1000 {
                 let mut job = Err(Full(job));
                 while let Err(Full(again)) = job {
@@ -817,7 +824,7 @@ fn whatever_happens_meanwhile_a_drain_leaves_nothing() {
                 });
             }
             drop(sender);
-            workers.run(|cx, worker| entry(cx, worker, &queue), |_| Stop::Drain)
+            workers.run(|cx, worker| entry(cx, worker, &queue), || Stop::Drain)
         });
         assert_eq!(report.unwrap().panicked, 6);
         assert_eq!(items.load(Relaxed), 60);
