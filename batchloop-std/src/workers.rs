@@ -57,7 +57,7 @@ pub use worker::Worker;
 /// workers.add(Role::new("cpu 1", Workload::CPU));
 /// let report = workers.run(
 ///     |cx, _| entry(cx, &sums),
-///     |_| {
+///     || {
 ///         for _ in 0..100 {
 ///             machine.allocate(Picture { pixels: vec![1; 50], sum: 0 }).expect("there is room");
 ///         }
