@@ -7,7 +7,7 @@ use batchloop_tests::process::finish;
 use batchloop_tests::server::{Server, program};
 use rustix::process::Signal;
 
-use crate::failures::{assert_reset, crowd, until_stuck};
+use crate::failures::{assert_refuses, assert_reset, crowd, until_stuck};
 use crate::{accept, pair, proxy};
 
 #[test]
@@ -37,7 +37,7 @@ fn why_no_upstream_can_be_reached_is_said_once() {
     // There are no connections to all at once.
     let proxy = Server::start("proxy", &["255.255.255.255:7"]);
     for _ in 0..3 {
-        assert_reset(&proxy.connect());
+        assert_refuses(&proxy);
     }
     let (code, mut notes) = proxy.stop();
     let reason = "proxy: 255.255.255.255:7: Network is unreachable (os error 101)";

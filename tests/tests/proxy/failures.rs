@@ -17,11 +17,7 @@ fn a_client_whose_upstream_refuses_is_reset() {
     let address = listener.local_addr().expect("bound");
     drop(listener);
     for _ in 0..10 {
-        // It may be as quick as the connection.
-        match TcpStream::connect(proxy.address()) {
-            Ok(client) => assert_reset(&client),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
-        }
+        assert_refuses(&proxy);
     }
     // The next one finds an upstream, if somebody has started it.
     let listener = TcpListener::bind(address).expect("nobody else has it");
@@ -190,6 +186,14 @@ pub(crate) fn crowd(listener: &TcpListener) -> Vec<TcpStream> {
         assert!(queue.len() < 100, "its queue has an end");
     }
     queue
+}
+
+/// A new client is reset at once: perhaps before its connection is made.
+pub(crate) fn assert_refuses(proxy: &Server) {
+    match TcpStream::connect(proxy.address()) {
+        Ok(client) => assert_reset(&client),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
 }
 
 /// What comes, comes; then a reset.
