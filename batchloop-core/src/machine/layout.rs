@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_is_what_was_counted() {
-        for slots in [1, 31, 32, 33, 64, 65, 4096, 4097, 1 << 20, (1 << 31) - 1] {
+        for slots in [1, 31, 32, 33, 64, 65, 4096, 4097, 1 << 20] {
             let capacity = Capacity::slots(slots).points(9).batch(3).drivers(2);
             let counts = capacity.counts(Width::HERE).expect("there is room");
             assert_eq!(counts.set_words, capacity.set_words() as u64);

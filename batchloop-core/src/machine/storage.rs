@@ -446,7 +446,8 @@ mod tests {
             let of_the_row = capacity.footprint::<u64>().total() - 8 * SLOTS;
             let row = size_of::<RawMachine>() + WORDS * size_of::<usize>();
             assert!(
-                size_of::<Memory<u64, SLOTS, WORDS>>() - row - 8 * SLOTS < align_of::<RawMachine>()
+                size_of::<Memory<u64, SLOTS, WORDS>>() - row - 8 * SLOTS
+                    < align_of::<Memory<u64, SLOTS, WORDS>>()
             );
             row - of_the_row
         }
