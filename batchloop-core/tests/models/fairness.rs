@@ -1,4 +1,4 @@
-//! The bounds of `bench.rs`: however many states are always active, each has its turn.
+//! The bounds of `turn/run.rs`: however many states are always active, each has its turn.
 
 use batchloop_core::{machine::Admits, program::ProgramPoint, *};
 use proptest::prelude::*;
